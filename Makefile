@@ -1,0 +1,73 @@
+# Every target sets up what it needs, in .venv of this folder, and says what it does. A second run is fast.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug train-embedded \
+	bench-model clean
+
+help: ## list the targets
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(SETUP) ## make .venv with everything Python needs
+
+$(SETUP): pyproject.toml constraints.txt
+	@echo "== setting up Python in $(VENV) (a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Parrotlet needs Python 3.10 or later; choose one with: make PYTHON=python3.12 setup" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "this Python has no venv module; install it with: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(SETUP) ## the embedded model completes Python, on this machine
+	@examples/demo.sh $(BIN)/parrotlet
+
+test: $(SETUP) ## all tests but those in real editors
+	@echo "== tests (the editors' own run by: make e2e)"
+	$(BIN)/python -m pytest -m 'not e2e and not gpu'
+
+check: format lint types test ## format, lint, types, tests
+
+format: $(SETUP) ## format the Python
+	$(BIN)/ruff format .
+
+lint: $(SETUP) ## lint the Python, and check its format
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(SETUP) ## mypy, strict
+	$(BIN)/mypy
+
+e2e: e2e-nvim e2e-vscode ## ghost text in the real Neovim and the real VS Code workbench
+
+e2e-nvim: $(SETUP)
+	@echo "== end to end: Neovim 0.12"
+	tests/e2e/nvim/run.sh
+
+e2e-vscode: $(SETUP)
+	@echo "== end to end: the VS Code workbench in a headless browser"
+	tests/e2e/vscode/run.sh
+
+vscode-check: ## types, lint and unit tests of the VS Code extension
+	cd vscode-extension && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent check
+
+vsix: ## build the VS Code extension as a VSIX
+	cd vscode-extension && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent package
+
+train-debug: $(SETUP) ## the whole training chain on a small corpus, under two minutes
+	@echo "== the whole chain on the debug recipe: corpus, tokenizer, pack, fit, export, evaluate, card"
+	$(BIN)/parrotlet-train run --recipe debug --run runs/debug
+
+train-embedded: $(SETUP) ## train the embedded model again, about an hour and a half on two cores
+	$(BIN)/parrotlet-train run --recipe embedded-cpu --run runs/embedded
+
+bench-model: $(SETUP) ## the embedded model's figures on packages it never saw, beside the baselines
+	$(BIN)/python -m benchmarks.model
+
+clean: ## remove what the targets made, but no trained model
+	rm -rf $(VENV) .e2e .mypy_cache .ruff_cache .pytest_cache vscode-extension/node_modules vscode-extension/dist
