@@ -1,0 +1,58 @@
+"""Every error a user can meet. The message names the value and the remedy, on one line.
+
+ParrotletError
+├── BundleError            a model folder that cannot be trusted or read
+├── PromptError            a prompt that does not fit the model
+├── DocumentError          a file or a position that cannot be completed
+├── SettingsError          a setting or sampling value out of range
+├── RecipeError            a training recipe with an unknown key or an impossible value
+├── CorpusError            training data that cannot be used
+├── CheckpointError        a checkpoint that cannot be written, read or resumed
+└── EngineError            the engine could not answer
+    ├── EngineUnavailableError   no engine process can be reached or started; asking again may help
+    └── EngineLoadingError       the model is still loading; asking again will help
+"""
+
+
+class ParrotletError(Exception):
+    """Base of all errors that are shown to a user as one line."""
+
+
+class BundleError(ParrotletError):
+    """A model bundle is missing a file, damaged, mismatched or too new."""
+
+
+class PromptError(ParrotletError):
+    """A prompt is empty or longer than the model's window."""
+
+
+class DocumentError(ParrotletError):
+    """A file cannot be read, or a position lies outside it."""
+
+
+class SettingsError(ParrotletError):
+    """A setting or a sampling value is unknown or out of range."""
+
+
+class RecipeError(ParrotletError):
+    """A training recipe has an unknown key or a value that cannot work."""
+
+
+class CorpusError(ParrotletError):
+    """The training data is empty, unreadable or too small."""
+
+
+class CheckpointError(ParrotletError):
+    """A checkpoint could not be written, or does not fit the run that resumes from it."""
+
+
+class EngineError(ParrotletError):
+    """The engine could not answer a request."""
+
+
+class EngineUnavailableError(EngineError):
+    """No engine process can be reached or started."""
+
+
+class EngineLoadingError(EngineError):
+    """The engine is there, but its model is still loading."""

@@ -1,0 +1,108 @@
+"""The prompt's layout, for training and for serving alike: what the server asks is the start of what training showed.
+
+    serving, SPM:   [<|file_sep|>path\\n code ...] <|fim_prefix|><|fim_suffix|> suffix <|fim_middle|> prefix  ->  middle
+    training, SPM:  <|fim_prefix|><|fim_suffix|> suffix <|fim_middle|> prefix middle <|endoftext|>
+    training, PSM:  <|fim_prefix|> prefix <|fim_suffix|> suffix <|fim_middle|> middle <|endoftext|>
+
+The suffix comes first so that typing extends the prompt at its end and the KV cache stays valid.
+Source: Bavarian et al. 2022 (arXiv 2207.14255), section 3.1, SPM variant 2. Knows nothing of editors or of tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+from lsp_server.errors import PromptError
+from lsp_server.model import tokenizer as vocabulary
+
+NUM_SPM_SENTINELS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentinels:
+    """The ids that shape a prompt."""
+
+    end_of_text: int
+    fim_prefix: int
+    fim_suffix: int
+    fim_middle: int
+    file_separator: int
+
+    @classmethod
+    def of(cls, tokenizer: vocabulary.CodeTokenizer) -> Sentinels:
+        return cls(**{entry.name: getattr(tokenizer, entry.name) for entry in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptLayout:
+    """How the model's window is shared out, in tokens. The prefix gets what the others leave."""
+
+    context_tokens: int
+    """The whole window: prompt and answer."""
+    new_tokens: int
+    """Kept free for the answer."""
+    suffix_tokens: int
+    neighbour_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if type(value) is not int:
+                raise PromptError(f"prompt budget {name} is {value!r}: give a whole number of tokens")
+        if min(self.new_tokens, self.context_tokens) < 1 or min(self.suffix_tokens, self.neighbour_tokens) < 0:
+            raise PromptError(f"prompt budgets must not be negative: {asdict(self)}")
+        if self.prefix_tokens < 1:
+            raise PromptError(f"prompt budgets leave no token for the prefix: {asdict(self)}")
+
+    @property
+    def prefix_tokens(self) -> int:
+        """The most prefix that always fits."""
+        taken = self.new_tokens + self.suffix_tokens + self.neighbour_tokens + NUM_SPM_SENTINELS
+        return self.context_tokens - taken
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The longest prompt that leaves `new_tokens` free."""
+        return self.context_tokens - self.new_tokens
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, int]) -> PromptLayout:
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise PromptError(f"prompt layout {values!r} is not understood: {error}") from error
+
+
+def build_prompt(
+    sentinels: Sentinels,
+    layout: PromptLayout,
+    *,
+    prefix: Sequence[int],
+    suffix: Sequence[int] = (),
+    neighbours: Sequence[int] = (),
+) -> tuple[int, ...]:
+    """The serving prompt; each part is cut to its budget at the end that lies far from the cursor.
+
+    With no suffix it is plain left-to-right text behind an `<|endoftext|>`, as a document begins in training.
+    """
+    neighbours = tuple(neighbours)[: layout.neighbour_tokens]
+    suffix = tuple(suffix)[: layout.suffix_tokens]
+    head = (*neighbours, sentinels.fim_prefix, sentinels.fim_suffix, *suffix, sentinels.fim_middle)
+    if not suffix:
+        head = (*neighbours, sentinels.end_of_text)
+    room = layout.prompt_tokens - len(head)
+    return head + tuple(prefix)[max(0, len(prefix) - room) :]
+
+
+def training_spm(
+    sentinels: Sentinels, prefix: Sequence[int], middle: Sequence[int], suffix: Sequence[int]
+) -> list[int]:
+    head = [sentinels.fim_prefix, sentinels.fim_suffix, *suffix, sentinels.fim_middle]
+    return [*head, *prefix, *middle, sentinels.end_of_text]
+
+
+def training_psm(
+    sentinels: Sentinels, prefix: Sequence[int], middle: Sequence[int], suffix: Sequence[int]
+) -> list[int]:
+    head = [sentinels.fim_prefix, *prefix, sentinels.fim_suffix, *suffix, sentinels.fim_middle]
+    return [*head, *middle, sentinels.end_of_text]

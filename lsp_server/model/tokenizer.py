@@ -1,0 +1,120 @@
+"""The byte-level BPE tokenizer for code: pre-tokenisation, sentinels and file. Knows nothing of prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from lsp_server.errors import BundleError, CorpusError
+
+END_OF_TEXT = "<|endoftext|>"
+FIM_PREFIX = "<|fim_prefix|>"
+FIM_SUFFIX = "<|fim_suffix|>"
+FIM_MIDDLE = "<|fim_middle|>"
+FILE_SEPARATOR = "<|file_sep|>"
+SENTINELS = (END_OF_TEXT, FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, FILE_SEPARATOR)
+"""In this order they are the first ids of every vocabulary."""
+
+PRE_TOKEN_PATTERN = (
+    r"(?:\r?\n)+[ \t]*"  # a line break is one with the indentation after it: Enter in an editor types exactly this
+    r"| ?_*\p{L}+"  # a word, with the space and the underscores before it: snake_case splits before each underscore
+    r"| ?\p{N}{1,2}"  # two digits at most: 2 digits beat 1 and 3 at 32k. Source: nanochat, dev/LOG.md
+    r"| ?[^\s\p{L}\p{N}]+"  # punctuation
+    r"|[ \t]+(?!\S)"  # a run of spaces leaves its last one to the word behind it
+    r"|\s"
+)
+"""How text is cut before merges; merges never cross these pieces."""
+
+NUM_BYTES = 256
+MIN_VOCAB_SIZE = NUM_BYTES + len(SENTINELS)
+
+
+class CodeTokenizer:
+    """Text to ids and back, exact for any Unicode text. Sentinels spelled out in it are plain text, never sentinels."""
+
+    def __init__(self, backend: Tokenizer) -> None:
+        self._backend = backend
+        self._backend.encode_special_tokens = True
+        self.sentinel_ids = {token: _sentinel_id(backend, token) for token in SENTINELS}
+        self.end_of_text = self.sentinel_ids[END_OF_TEXT]
+        self.fim_prefix = self.sentinel_ids[FIM_PREFIX]
+        self.fim_suffix = self.sentinel_ids[FIM_SUFFIX]
+        self.fim_middle = self.sentinel_ids[FIM_MIDDLE]
+        self.file_separator = self.sentinel_ids[FILE_SEPARATOR]
+
+    @classmethod
+    def load(cls, path: Path) -> CodeTokenizer:
+        """Raises: BundleError when the file is not a tokenizer of ours."""
+        try:
+            return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
+        except BundleError as error:
+            raise BundleError(f"{path}: {error}") from error
+        except Exception as error:  # the Rust library raises plain Exception for every kind of damage
+            raise BundleError(
+                f"{path} is not a readable tokenizer.json ({_one_line(error)}): train it again"
+            ) from error
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> CodeTokenizer:
+        """Learn the merges. Raises: CorpusError when the texts give fewer tokens than asked for."""
+        if vocab_size < MIN_VOCAB_SIZE:
+            raise CorpusError(f"vocab_size is {vocab_size}: 256 bytes and the sentinels alone need {MIN_VOCAB_SIZE}")
+        backend = Tokenizer(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(PRE_TOKEN_PATTERN), behavior="isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+        backend.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=[AddedToken(token, special=True, normalized=False) for token in SENTINELS],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        backend.train_from_iterator(_without_empty(texts), trainer)
+        if backend.get_vocab_size() < vocab_size:
+            size = backend.get_vocab_size()
+            raise CorpusError(f"the corpus yields {size} tokens, not {vocab_size}: lower vocab_size or add text")
+        return cls(backend)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(json.loads(self._backend.to_str()), ensure_ascii=False), encoding="utf-8")
+
+    @property
+    def vocab_size(self) -> int:
+        return self._backend.get_vocab_size()
+
+    def encode(self, text: str) -> list[int]:
+        """A lone surrogate, which an editor can send, becomes a question mark."""
+        text = text.encode(errors="replace").decode()
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def encode_batch(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Several texts on all cores."""
+        for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False):
+            yield encoding.ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Sentinels are left out; bytes that are no UTF-8 become U+FFFD."""
+        return self._backend.decode(list(ids), skip_special_tokens=True)
+
+
+def _sentinel_id(backend: Tokenizer, token: str) -> int:
+    number: int | None = backend.token_to_id(token)
+    if number is None:
+        raise BundleError(f"the tokenizer has no {token}: train it with `parrotlet-train tokenizer`")
+    return number
+
+
+def _without_empty(texts: Iterable[str]) -> Iterator[str]:
+    return (text for text in texts if text)
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).replace("\n", " ")[:200]
