@@ -1,0 +1,172 @@
+"""What the engine promises to its callers. No torch, no sockets: everything here can be imported in the LSP process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from lsp_server.errors import SettingsError
+
+MAX_CANDIDATES = 8
+"""More than eight rows of KV cache cost seconds on a CPU, and nobody pages through them."""
+
+
+class StopRule(str, Enum):
+    """When decoding ends, besides `<|endoftext|>` and the token limit."""
+
+    NONE = "none"
+    LINE = "line"
+    """At the end of the cursor's line."""
+    BLOCK = "block"
+    """At the end of the block the cursor is in, see `model.blocks`."""
+
+
+class FinishReason(str, Enum):
+    """Why a candidate ended."""
+
+    END_OF_TEXT = "end_of_text"
+    STOP_RULE = "stop_rule"
+    LENGTH = "length"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How tokens are drawn. CodeParrot's temperature and top-p are the defaults."""
+
+    temperature: float = 0.4
+    """0 is greedy."""
+    top_p: float = 0.95
+    """Smallest set of tokens whose probabilities sum to this; 1 is off."""
+    top_k: int = 0
+    """Only the k most likely tokens; 0 is off."""
+    max_new_tokens: int = 64
+    num_candidates: int = 1
+    seed: int | None = None
+    """A seeded request repeats exactly on the same machine and model."""
+
+    def __post_init__(self) -> None:
+        limits = {
+            "temperature": (self.temperature, 0.0, 10.0),
+            "top_p": (self.top_p, 0.001, 1.0),
+            "top_k": (self.top_k, 0, 1_000_000),
+            "max_new_tokens": (self.max_new_tokens, 1, 4096),
+            "num_candidates": (self.num_candidates, 1, MAX_CANDIDATES),
+        }
+        for name, (value, low, high) in limits.items():
+            if not low <= value <= high:  # also refuses NaN
+                raise SettingsError(f"{name} is {value}: choose a value from {low} to {high}")
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionRequest:
+    """One question to the model: what comes after these tokens?"""
+
+    document: str
+    """Key of the document; it owns a KV slot, and a newer request of the same key supersedes an older one."""
+    prompt_ids: tuple[int, ...]
+    sampling: SamplingParams = SamplingParams()
+    stop: StopRule = StopRule.BLOCK
+    line_prefix: str = ""
+    """Text left of the cursor on its line; the stop rules need its indentation."""
+    deadline_ms: int | None = None
+    """Answer with what there is after this time, counted from receipt in the engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One continuation of the prompt."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    """Without `<|endoftext|>`."""
+    mean_logprob: float
+    """Mean natural-log probability of the tokens under the model at temperature 1."""
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Where a request's time went."""
+
+    queue_ms: float
+    prefill_ms: float
+    decode_ms: float
+    prompt_tokens: int
+    reused_tokens: int
+    """Prompt tokens found in the document's KV slot."""
+    new_tokens: int
+    """Decoding steps taken (the longest candidate's length)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionResult:
+    """All candidates, best mean log-probability first."""
+
+    candidates: tuple[Candidate, ...]
+    timings: Timings
+
+
+class EngineState(str, Enum):
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """What a user may want to know of the resident model."""
+
+    state: EngineState
+    model: str
+    """Path of the bundle."""
+    device: str
+    message: str = ""
+    """The error's one line when the state is FAILED."""
+    pid: int = 0
+    num_requests: int = 0
+    num_steps: int = 0
+    """Forward passes run so far; tests count them to see that cancelled work stops."""
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+
+
+OnTokens = Callable[[int, str], None]
+"""Called with (candidate index, new text) while a request is being answered."""
+
+
+class Engine(Protocol):
+    """A resident model. Every method may raise EngineUnavailableError."""
+
+    async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
+        """Answer a request; cancelling the awaiting task stops decoding within one token step.
+
+        Raises:
+            EngineLoadingError: the model is still loading.
+            PromptError: the prompt is empty, too long, or holds an id outside the vocabulary.
+            asyncio.CancelledError: cancelled by the caller, or superseded by a newer request of the same document.
+        """
+        ...
+
+    async def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> None:
+        """Warm a document's KV slot, at lower priority than any request."""
+        ...
+
+    async def reload(self, bundle: Path | None) -> None:
+        """Replace the resident model; None reads the same bundle again."""
+        ...
+
+    async def status(self) -> EngineStatus:
+        """The engine's state; starts the engine if it is not running."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the engine; a shared one goes on serving others."""
+        ...

@@ -1,0 +1,51 @@
+"""Which device and number format the model runs in. Knows nothing of the model."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+
+from lsp_server.errors import SettingsError
+
+DEVICE_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` is CUDA, then MPS, then CPU.
+
+    Raises: SettingsError when there is no such device here.
+    """
+    if not DEVICE_NAME.fullmatch(name):
+        raise SettingsError(f"device is {name!r}: choose auto, cpu, cuda, cuda:0 or mps")
+    if name == "auto":
+        return torch.device(_best_available())
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SettingsError(f"device is {name}, but PyTorch sees {torch.cuda.device_count()} CUDA devices: use auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError("device is mps, but PyTorch sees no Apple GPU here: use auto or cpu")
+    return device
+
+
+def _best_available() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """bf16 on GPUs that have it, fp16 on others, fp32 on CPU."""
+    if device.type == "cpu":
+        return torch.float32
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
+        return torch.bfloat16
+    return torch.float16
+
+
+def default_num_threads() -> int:
+    """One core is left to the editor: with spin barriers on every core a busy machine decodes at half the speed."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    num_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(1, num_cores - 1)

@@ -1,0 +1,96 @@
+"""The engine inside this process: asyncio in front of the worker thread. Imports torch in that thread only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineStatus, OnTokens
+from lsp_server.engine.worker import LoadModel, Model, Worker
+
+STOP_SECONDS = 2.0
+"""A step takes milliseconds; only a model that is being loaded can take longer, and it may be left behind."""
+
+
+class LocalEngine:
+    """An `Engine` without a process or a socket of its own."""
+
+    def __init__(
+        self,
+        bundle: Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        *,
+        load_model: LoadModel | None = None,
+    ) -> None:
+        """`bundle` None is the embedded model; `load_model` replaces how it is read."""
+        self._worker = Worker(load_model or _loader(device, threads), bundle, device)
+
+    async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
+        self._worker.start()
+        if on_tokens is None:
+            return await asyncio.wrap_future(self._worker.complete(request))
+        stream = _Stream(on_tokens)
+        try:
+            return await asyncio.wrap_future(self._worker.complete(request, stream.put))
+        finally:
+            stream.close()
+
+    async def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> None:
+        self._worker.start()
+        await asyncio.wrap_future(self._worker.prefill(document, prompt_ids))
+
+    async def reload(self, bundle: Path | None) -> None:
+        self._worker.start()
+        await asyncio.wrap_future(self._worker.reload(bundle))
+
+    async def status(self) -> EngineStatus:
+        self._worker.start()
+        return self._worker.status()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._worker.stop, STOP_SECONDS)
+
+    def forget(self, document: str) -> None:
+        """Drop a document's cache slot."""
+        self._worker.forget(document)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the worker's thread is alive; after `close` only while it loads a model."""
+        return self._worker.is_alive
+
+    @property
+    def num_queued(self) -> int:
+        """Requests that wait for their turn."""
+        return self._worker.num_queued
+
+
+class _Stream:
+    """Carries tokens from the worker's thread to the caller's event loop, until the caller has its answer."""
+
+    def __init__(self, on_tokens: OnTokens) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_tokens: OnTokens | None = on_tokens
+
+    def put(self, candidate: int, text: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
+            self._loop.call_soon_threadsafe(self._deliver, candidate, text)
+
+    def close(self) -> None:
+        self._on_tokens = None
+
+    def _deliver(self, candidate: int, text: str) -> None:
+        if self._on_tokens is not None:
+            self._on_tokens(candidate, text)
+
+
+def _loader(device: str, threads: int | None) -> Callable[[Path | None], Model]:
+    def load(bundle: Path | None) -> Model:
+        from lsp_server.engine.resident import ResidentModel  # torch: a second's import, off the event loop
+
+        return ResidentModel.load(bundle, device, threads)
+
+    return load

@@ -1,0 +1,311 @@
+"""The one thread that touches the model: its queue, supersession, cancellation, counters. Knows no torch, no sockets.
+
+A job's future is its cancellation flag: it stays pending until the job ends, so anybody may cancel it at any time, and
+the thread looks at it after every forward pass.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, EngineStatus, OnTokens
+from lsp_server.errors import EngineError, EngineLoadingError, EngineUnavailableError, ParrotletError
+
+logger = logging.getLogger(__name__)
+
+Steps = Generator[None, None, Any]  # Any: a completion's result or None
+"""Work that yields after every forward pass."""
+
+
+class Model(Protocol):
+    """What the worker drives."""
+
+    name: str
+    device: str
+
+    def complete(
+        self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None = None
+    ) -> Generator[None, None, CompletionResult]: ...
+
+    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[None, None, None]: ...
+
+    def forget(self, document: str) -> None: ...
+
+
+LoadModel = Callable[[Path | None], Model]
+"""Reads a bundle; called in the worker's thread, so that it may import torch and take its time."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Work for one document, and where its answer goes."""
+
+    document: str
+    start: Callable[[Model], Steps]
+    is_prefill: bool = False
+    future: Future[Any] = field(default_factory=Future)  # Any: as in Steps
+
+
+class Worker:
+    """Runs jobs one after the other: completions in order of arrival, prefills when there is nothing else to do."""
+
+    def __init__(self, load_model: LoadModel, bundle: Path | None = None, device: str = "") -> None:
+        self._load_model, self._bundle, self._device = load_model, bundle, device
+        self._changed = threading.Condition()  # guards everything below
+        self._completions: OrderedDict[str, Job] = OrderedDict()
+        self._prefills: OrderedDict[str, Job] = OrderedDict()
+        self._reloads: deque[tuple[Path | None, Future[None]]] = deque()
+        self._forgotten: deque[str] = deque()
+        self._running: Job | None = None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._model: Model | None = None
+        self._state = EngineState.LOADING
+        self._message = ""
+        self._num_requests = self._num_steps = self._prompt_tokens = self._reused_tokens = 0
+
+    # Called from any thread
+
+    def start(self) -> None:
+        """Begin to load the model; once only, later calls do nothing."""
+        with self._changed:
+            if self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._run, name="parrotlet-worker", daemon=True)
+                self._thread.start()
+
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """End the thread after its current step; returns whether it has ended."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+        return not self.is_alive
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> Future[CompletionResult]:
+        """Queue a request in place of an older one of the same document, which is cancelled, queued or running.
+
+        Raises: EngineLoadingError, EngineUnavailableError after `stop`, EngineError when the model failed to load.
+        """
+        received_at = time.monotonic()
+        job = Job(request.document, lambda model: model.complete(request, received_at, on_tokens))
+        with self._changed:
+            self._check_ready()
+            self._num_requests += 1
+            outdated = [self._completions.get(job.document), self._running_completion(job.document)]
+            idle_prefill = self._prefills.pop(job.document, None)
+            self._completions[job.document] = job
+            self._changed.notify_all()
+        for old in outdated:
+            if old is not None:
+                old.future.cancel()
+        if idle_prefill is not None:
+            _resolve(idle_prefill.future, None)
+        job.future.add_done_callback(lambda _: self._discard(self._completions, job))
+        return job.future
+
+    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Future[None]:
+        """Queue a prefill; a newer request or prefill of the same document takes its place, which is no error.
+
+        Raises: as `complete`.
+        """
+        job = Job(document, lambda model: model.prefill(document, prompt_ids), is_prefill=True)
+        with self._changed:
+            self._check_ready()
+            older = self._prefills.get(document)
+            self._prefills[document] = job
+            self._changed.notify_all()
+        if older is not None:
+            _resolve(older.future, None)
+        job.future.add_done_callback(lambda _: self._discard(self._prefills, job))
+        return job.future
+
+    def reload(self, bundle: Path | None) -> Future[None]:
+        """Replace the model between two requests; None reads the current bundle again. On failure the old one stays."""
+        future: Future[None] = Future()
+        with self._changed:
+            self._check_not_stopped()
+            self._reloads.append((bundle, future))
+            self._changed.notify_all()
+        return future
+
+    def forget(self, document: str) -> None:
+        """Drop a document's cache slot, when its editor has left."""
+        with self._changed:
+            self._forgotten.append(document)
+            self._changed.notify_all()
+
+    def status(self) -> EngineStatus:
+        with self._changed:
+            model = self._model
+            return EngineStatus(
+                state=self._state,
+                model=model.name if model else str(self._bundle or ""),
+                device=model.device if model else self._device,
+                message=self._message,
+                pid=os.getpid(),
+                num_requests=self._num_requests,
+                num_steps=self._num_steps,
+                prompt_tokens=self._prompt_tokens,
+                reused_tokens=self._reused_tokens,
+            )
+
+    @property
+    def num_queued(self) -> int:
+        with self._changed:
+            return len(self._completions) + len(self._prefills) + len(self._reloads)
+
+    def _check_ready(self) -> None:
+        self._check_not_stopped()
+        if self._state is EngineState.LOADING:
+            raise EngineLoadingError("the model is still loading: ask again in a moment")
+        if self._state is EngineState.FAILED:
+            raise EngineError(f"the model could not be loaded: {self._message}")
+
+    def _check_not_stopped(self) -> None:
+        if self._stopping:
+            raise EngineUnavailableError("the engine is shutting down: ask again to start a new one")
+
+    def _running_completion(self, document: str) -> Job | None:
+        running = self._running
+        same = running is not None and running.document == document and not running.is_prefill
+        return running if same else None
+
+    def _discard(self, queue: OrderedDict[str, Job], job: Job) -> None:
+        with self._changed:
+            if queue.get(job.document) is job:
+                del queue[job.document]
+
+    # Called in the worker's thread
+
+    def _run(self) -> None:
+        self._load(self._bundle)
+        while (task := self._next_task()) is not None:
+            task()
+        self._reject_all()
+
+    def _next_task(self) -> Callable[[], None] | None:
+        with self._changed:
+            self._running = None
+            while True:
+                if self._stopping:
+                    return None
+                if self._forgotten:
+                    document = self._forgotten.popleft()
+                    return lambda: self._model.forget(document) if self._model else None
+                if self._reloads:
+                    bundle, future = self._reloads.popleft()
+                    return lambda: self._reload(bundle, future)
+                for queue in (self._completions, self._prefills):
+                    if queue:
+                        _, job = queue.popitem(last=False)
+                        self._running = job
+                        return lambda: self._drive(job)
+                self._changed.wait()
+
+    def _load(self, bundle: Path | None) -> Exception | None:
+        """Load a model; returns what went wrong, and then keeps the model there was."""
+        try:
+            model = self._load_model(bundle)
+        except Exception as error:  # a missing library and a full memory are reported like a damaged bundle
+            if not isinstance(error, ParrotletError):
+                logger.exception("the model could not be loaded")
+            with self._changed:
+                if self._model is None:
+                    self._state, self._message = EngineState.FAILED, _one_line(error)
+            return error
+        with self._changed:
+            self._model, self._bundle = model, bundle
+            self._state, self._message = EngineState.READY, ""
+        return None
+
+    def _reload(self, bundle: Path | None, future: Future[None]) -> None:
+        error = self._load(self._bundle if bundle is None else bundle)
+        if error is None:
+            _resolve(future, None)
+        else:
+            _reject(future, _shown(error))
+
+    def _drive(self, job: Job) -> None:
+        """Run a job to its end, or until it is cancelled, superseded or has to let a completion pass."""
+        assert self._model is not None
+        steps = job.start(self._model)
+        try:
+            while not (job.future.done() or self._stopping):
+                if job.is_prefill and (self._completions or job.document in self._prefills):
+                    self._put_back(job)
+                    return
+                next(steps)
+                self._num_steps += 1
+        except StopIteration as stop:
+            self._count(stop.value)
+            _resolve(job.future, stop.value)
+        except Exception as error:  # one request's failure, out of memory included, must not end the thread
+            if not isinstance(error, ParrotletError):
+                logger.exception("a request failed")
+            self._model.forget(job.document)
+            _reject(job.future, _shown(error))
+        finally:
+            steps.close()
+            if self._stopping:
+                _reject(job.future, EngineUnavailableError("the engine is shutting down: ask again"))
+
+    def _put_back(self, job: Job) -> None:
+        """Let a prefill wait its turn again; what it has read so far stays in its slot."""
+        with self._changed:
+            outdated = job.document in self._completions or job.document in self._prefills
+            if not outdated:
+                self._prefills[job.document] = job
+                self._prefills.move_to_end(job.document, last=False)
+        if outdated:
+            _resolve(job.future, None)
+
+    def _count(self, result: CompletionResult | None) -> None:
+        if result is not None:
+            self._prompt_tokens += result.timings.prompt_tokens
+            self._reused_tokens += result.timings.reused_tokens
+
+    def _reject_all(self) -> None:
+        with self._changed:
+            jobs = [*self._completions.values(), *self._prefills.values()]
+            futures = [job.future for job in jobs] + [future for _, future in self._reloads]
+            self._completions.clear()
+            self._prefills.clear()
+            self._reloads.clear()
+        for future in futures:
+            _reject(future, EngineUnavailableError("the engine is shutting down: ask again to start a new one"))
+
+
+def _resolve(future: Future[Any], value: object) -> None:
+    if not future.done() and future.set_running_or_notify_cancel():
+        future.set_result(value)
+
+
+def _reject(future: Future[Any], error: Exception) -> None:
+    if not future.done() and future.set_running_or_notify_cancel():
+        future.set_exception(error)
+
+
+def _shown(error: Exception) -> ParrotletError:
+    """Every error as one that a user can be shown."""
+    if isinstance(error, ParrotletError):
+        return error
+    return EngineError(f"the engine failed on this request: {_one_line(error)}")
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, ParrotletError) else f"{type(error).__name__}: {text}"
