@@ -1,0 +1,182 @@
+"""From a snapshot to suggestions: window, engine, trim, rank, cache. Needs no editor; knows no LSP and no torch."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lsp_server.completion.cache import Suggestion, TypedThroughCache
+from lsp_server.completion.snapshot import Snapshot
+from lsp_server.completion.trim import is_single_line, trim
+from lsp_server.completion.window import Windows, plain
+from lsp_server.engine.api import (
+    Candidate,
+    CompletionRequest,
+    CompletionResult,
+    Engine,
+    FinishReason,
+    SamplingParams,
+    StopRule,
+)
+from lsp_server.errors import EngineError
+from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.settings import LengthMode, Settings
+
+EXPLICIT_TEMPERATURE = 0.4
+"""CodeParrot's; several candidates at temperature 0 would all be the same."""
+_GRACE_SECONDS = 0.5
+"""An engine that keeps its deadline answers well within this; one that hangs is given up."""
+_LONG_LINE = 400
+_CUT_SHORT = (FinishReason.LENGTH, FinishReason.DEADLINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ask:
+    """One question, prepared for the engine."""
+
+    snapshot: Snapshot
+    settings: Settings
+
+
+class Completer:
+    """Suggestions of one model for many documents."""
+
+    def __init__(self, *, engine: Engine, tokenizer: CodeTokenizer, sentinels: Sentinels, layout: PromptLayout) -> None:
+        self._engine = engine
+        self._layout = layout
+        self._windows = Windows(tokenizer=tokenizer, sentinels=sentinels, layout=layout)
+        self._cache = TypedThroughCache()
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def suggest(self, snapshot: Snapshot, settings: Settings, automatic: bool) -> list[Suggestion]:
+        """The best suggestions first; an automatic request gets at most one.
+
+        Raises: EngineError when the engine cannot answer, CancelledError when a newer request took its place.
+        """
+        if automatic and _in_word(snapshot):
+            return []
+        # The engine drops the older of two questions about a document; the menu and the ghost text may ask together.
+        turn = self._turns.setdefault(snapshot.uri, asyncio.Lock())
+        async with turn:
+            known = self.known(snapshot, settings, automatic)
+            return await self._ask(snapshot, settings, automatic) if known is None else known
+
+    def known(self, snapshot: Snapshot, settings: Settings, automatic: bool) -> list[Suggestion] | None:
+        """Suggestions that need no model; None when it has to be asked."""
+        return self._cache.find(snapshot, settings, automatic=automatic)
+
+    def prompt_ids(self, snapshot: Snapshot) -> tuple[int, ...]:
+        """What the model is given for this snapshot."""
+        return self._windows.prompt(snapshot)
+
+    def forget(self, uri: str) -> None:
+        """The document was closed."""
+        self._windows.forget(uri)
+        self._cache.forget(uri)
+
+    async def _ask(self, snapshot: Snapshot, settings: Settings, automatic: bool) -> list[Suggestion]:
+        ask = _Ask(snapshot=snapshot, settings=settings)
+        shown = self._cache.find(snapshot, settings, automatic=True) or []
+        candidates = await self._candidates(ask, automatic=automatic, num_known=len(shown))
+        fresh = [_suggestion(candidate, ask) for candidate in candidates]
+        suggestions = _distinct([*shown, *fresh])[: 1 if automatic else settings.num_candidates]
+        if suggestions or all(candidate.finish_reason is not FinishReason.DEADLINE for candidate in candidates):
+            self._cache.put(snapshot, settings, automatic=automatic, suggestions=tuple(suggestions))
+        return suggestions
+
+    async def _candidates(self, ask: _Ask, *, automatic: bool, num_known: int) -> list[Candidate]:
+        """Automatic: one. Explicit at temperature 0: the greedy one, unless it is known, and sampled ones behind it."""
+        settings = ask.settings
+        if automatic:
+            return await self._complete(ask, settings.temperature, 1)
+        if settings.temperature > 0:
+            return await self._complete(ask, settings.temperature, settings.num_candidates)
+        greedy = [] if num_known else await self._complete(ask, 0.0, 1)
+        num_sampled = settings.num_candidates - 1
+        if num_sampled == 0:
+            return greedy
+        try:
+            return greedy + await self._complete(ask, EXPLICIT_TEMPERATURE, num_sampled)
+        except EngineError:
+            if not greedy:
+                raise
+            return greedy
+
+    async def _complete(self, ask: _Ask, temperature: float, num_candidates: int) -> list[Candidate]:
+        """Behind a lone space, first from before it: words are learnt as one token with the space that leads them.
+
+        Measured: line exact match with the embedded model 14.0 % against 11.8 % (`make bench-model`).
+        """
+        healed = _without_lone_space(ask)
+        if healed is not None:
+            result = await self._request(healed, temperature, num_candidates)
+            fitting = [_without_first(each) for each in result.candidates if each.text.startswith(" ")]
+            if fitting:
+                return fitting
+        return list((await self._request(ask, temperature, num_candidates)).candidates)
+
+    async def _request(self, ask: _Ask, temperature: float, num_candidates: int) -> CompletionResult:
+        settings = ask.settings
+        one_line = settings.length is LengthMode.LINE or is_single_line(ask.snapshot)
+        prompt_ids = self.prompt_ids(ask.snapshot)
+        room = self._layout.context_tokens - len(prompt_ids)
+        request = CompletionRequest(
+            document=ask.snapshot.uri,
+            prompt_ids=prompt_ids,
+            sampling=SamplingParams(
+                temperature=temperature,
+                top_p=settings.top_p,
+                top_k=settings.top_k,
+                max_new_tokens=min(settings.max_new_tokens, room),
+                num_candidates=num_candidates,
+            ),
+            stop=StopRule.LINE if one_line else StopRule.BLOCK,
+            line_prefix=_ends(plain(ask.snapshot.line_prefix)),
+            deadline_ms=settings.deadline_ms,
+        )
+        seconds = settings.deadline_ms / 1000 + _GRACE_SECONDS
+        try:
+            return await asyncio.wait_for(self._engine.complete(request), seconds)
+        except asyncio.TimeoutError:
+            raise EngineError(f"no answer from the engine within {seconds:g} s: the next request tries again") from None
+
+
+def _without_lone_space(ask: _Ask) -> _Ask | None:
+    """The same question one space earlier; None unless exactly one space stands between a word and the cursor."""
+    snapshot = ask.snapshot
+    before = snapshot.before
+    if not before.endswith(" ") or not before[:-1] or before[-2].isspace():
+        return None
+    return replace(ask, snapshot=replace(snapshot, text=before[:-1] + snapshot.after, offset=snapshot.offset - 1))
+
+
+def _without_first(candidate: Candidate) -> Candidate:
+    return replace(candidate, text=candidate.text[1:])
+
+
+def _suggestion(candidate: Candidate, ask: _Ask) -> Suggestion:
+    text = trim(candidate.text, ask.snapshot, ask.settings.length, cut_short=candidate.finish_reason in _CUT_SHORT)
+    return Suggestion(text=text, mean_logprob=candidate.mean_logprob)
+
+
+def _distinct(suggestions: Iterable[Suggestion]) -> list[Suggestion]:
+    """The first of each text, without empty ones."""
+    first: dict[str, Suggestion] = {}
+    for suggestion in suggestions:
+        if suggestion.text:
+            first.setdefault(suggestion.text, suggestion)
+    return list(first.values())
+
+
+def _in_word(snapshot: Snapshot) -> bool:
+    """Between two letters of a name people are correcting, not completing."""
+    around = snapshot.text[max(0, snapshot.offset - 1) : snapshot.offset + 1]
+    return 0 < snapshot.offset < len(snapshot.text) and all(each.isalnum() or each == "_" for each in around)
+
+
+def _ends(line: str) -> str:
+    """Both ends of a very long line: the stop rules look no further."""
+    return line if len(line) <= _LONG_LINE else line[: _LONG_LINE // 2] + line[-_LONG_LINE // 2 :]

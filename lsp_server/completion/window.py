@@ -1,0 +1,115 @@
+"""Chooses the part of a document that the model sees, so that typing changes a prompt only at its end.
+
+Positions in a GPT-2 cannot slide: once the window's start moves, every cached key is lost. So the start stays where it
+is until the text has outgrown the budget, and then moves far. One `Windows` owns these starts. Knows no engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from lsp_server.completion.snapshot import Snapshot
+from lsp_server.model.prompt import PromptLayout, Sentinels, build_prompt
+from lsp_server.model.tokenizer import CodeTokenizer
+
+MAX_DOCUMENTS = 64
+_MOST_CHARACTERS_PER_TOKEN = 8
+"""Text looked at for each token of budget; code has three to four, deep indentation more."""
+_ANCHOR_CHARACTERS = 64
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    text: str
+    start: int
+
+
+class Windows:
+    """Prompts of the documents in use, and where each document's window starts."""
+
+    def __init__(self, *, tokenizer: CodeTokenizer, sentinels: Sentinels, layout: PromptLayout) -> None:
+        self._tokenizer = tokenizer
+        self._sentinels = sentinels
+        self._layout = layout
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
+
+    def prompt(self, snapshot: Snapshot) -> tuple[int, ...]:
+        """The prompt's token ids, within the layout's budgets."""
+        text = "\n".join((*snapshot.cells_before, snapshot.text))
+        cursor = len(text) - len(snapshot.text) + snapshot.offset
+        start, prefix = self._prefix(snapshot.uri, text, cursor)
+        self._remember(snapshot.uri, _Window(text=text, start=start))
+        return build_prompt(self._sentinels, self._layout, prefix=prefix, suffix=self._suffix(snapshot))
+
+    def forget(self, uri: str) -> None:
+        self._windows.pop(uri, None)
+
+    def _prefix(self, uri: str, text: str, cursor: int) -> tuple[int, list[int]]:
+        """Where the window starts, and the tokens from there to the cursor."""
+        window = self._windows.get(uri)
+        start = _follow(window, text) if window else None
+        if start is not None and start <= cursor:
+            prefix = self._encode(text[start:cursor])
+            if len(prefix) <= self._layout.prefix_tokens and not self._is_short(len(prefix), start, cursor):
+                return start, prefix
+        return self._choose(text, cursor)
+
+    def _choose(self, text: str, cursor: int) -> tuple[int, list[int]]:
+        """A start at a line's beginning that leaves a quarter of the budget for what will be typed."""
+        target = max(1, self._layout.prefix_tokens * 3 // 4)
+        start = _line_start(text, max(0, cursor - target * _MOST_CHARACTERS_PER_TOKEN), cursor)
+        prefix = self._encode(text[start:cursor])
+        if start == 0 and len(prefix) <= self._layout.prefix_tokens:
+            return start, prefix
+        while len(prefix) > target:
+            surplus = (cursor - start) * (len(prefix) - target) // len(prefix)
+            start = _line_start(text, start + surplus + 1, cursor)
+            prefix = self._encode(text[start:cursor])
+        return start, prefix
+
+    def _is_short(self, num_tokens: int, start: int, cursor: int) -> bool:
+        """The cursor went up, towards the window's start, and there is text above that the budget has room for."""
+        budget = self._layout.prefix_tokens
+        return start > 0 and num_tokens < budget // 2 and cursor - start < budget * _MOST_CHARACTERS_PER_TOKEN // 4
+
+    def _suffix(self, snapshot: Snapshot) -> list[int]:
+        budget = self._layout.suffix_tokens
+        end = snapshot.offset + budget * _MOST_CHARACTERS_PER_TOKEN
+        return self._encode(snapshot.text[snapshot.offset : end])[:budget]
+
+    def _encode(self, text: str) -> list[int]:
+        return self._tokenizer.encode(plain(text))
+
+    def _remember(self, uri: str, window: _Window) -> None:
+        self._windows[uri] = window
+        self._windows.move_to_end(uri)
+        while len(self._windows) > MAX_DOCUMENTS:
+            self._windows.popitem(last=False)
+
+
+def plain(text: str) -> str:
+    """Text as the model learned it: `\\n` line ends, and no lone surrogates, which UTF-8 cannot spell."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _follow(window: _Window, text: str) -> int | None:
+    """Where the old window's first character is now: edits above it push it along; None if it is gone."""
+    start = window.start
+    if text[:start] == window.text[:start]:
+        return start
+    shifted = start + len(text) - len(window.text)
+    anchor = window.text[start : start + _ANCHOR_CHARACTERS]
+    return shifted if shifted >= 0 and anchor and text.startswith(anchor, shifted) else None
+
+
+def _line_start(text: str, index: int, cursor: int) -> int:
+    """The first beginning of a line from `index` on; `index` itself where the cursor's line is that long."""
+    if index == 0 or text[index - 1] in "\r\n":
+        return index
+    line_end = text.find("\n", index, cursor)
+    return min(index, cursor) if line_end < 0 else line_end + 1
