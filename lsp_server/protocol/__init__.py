@@ -1,0 +1,1 @@
+"""The Language Server Protocol. pygls and lsprotocol are imported here and nowhere else."""

@@ -1,0 +1,93 @@
+"""Turns a request into suggestions or into silence: supersession, debounce, and failures that must not reach a user.
+
+Knows the protocol's rules for requests, but not its items.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from lsp_server.completion.cache import Suggestion
+from lsp_server.completion.completer import Completer
+from lsp_server.completion.snapshot import Snapshot
+from lsp_server.errors import EngineLoadingError, ParrotletError
+from lsp_server.protocol.configuration import Configuration
+from lsp_server.protocol.counters import Counters
+from lsp_server.protocol.notices import Notices
+from lsp_server.protocol.readiness import Readiness
+from lsp_server.protocol.rpc import log_defect
+
+log = logging.getLogger(__name__)
+
+
+class Answering:
+    """The requests under way in one editor window."""
+
+    def __init__(
+        self, *, readiness: Readiness, configuration: Configuration, counters: Counters, notices: Notices
+    ) -> None:
+        self._readiness = readiness
+        self._configuration = configuration
+        self._counters = counters
+        self._notices = notices
+        self._running: dict[tuple[str, str], asyncio.Task[object]] = {}
+
+    async def suggest(self, method: str, snapshot: Snapshot | None, *, automatic: bool) -> list[Suggestion]:
+        """Suggestions, or none: an error would open a box in front of somebody who types.
+
+        Raises: CancelledError when the editor, or a newer request of this method and document, wants no answer.
+        """
+        self._counters.requests += 1
+        settings, completer = self._configuration.settings, self._readiness.completer
+        if snapshot is None or not settings.enabled or snapshot.language in settings.disabled_languages:
+            return []
+        if completer is None:
+            self._readiness.watch()
+            return []
+        key = (method, snapshot.uri)
+        self._supersede(key)
+        try:
+            suggestions = await self._ask(completer, snapshot, automatic=automatic)
+        except asyncio.CancelledError:
+            self._counters.cancelled += 1
+            raise
+        finally:
+            if self._running.get(key) is asyncio.current_task():
+                del self._running[key]
+        self._counters.answered += bool(suggestions)
+        self._counters.from_cache += any(suggestion.from_cache for suggestion in suggestions)
+        return suggestions
+
+    def cancel_all(self) -> None:
+        for task in self._running.values():
+            task.cancel()
+
+    def _supersede(self, key: tuple[str, str]) -> None:
+        """Editors do not always cancel what they no longer want. The older request is answered RequestCancelled."""
+        task = asyncio.current_task()
+        assert task is not None
+        if (older := self._running.get(key)) is not None:
+            older.cancel()
+        self._running[key] = task
+
+    async def _ask(self, completer: Completer, snapshot: Snapshot, *, automatic: bool) -> list[Suggestion]:
+        settings = self._configuration.settings
+        try:
+            known = completer.known(snapshot, settings, automatic)
+            if known is not None:
+                return known
+            if automatic and settings.debounce_ms:
+                await asyncio.sleep(settings.debounce_ms / 1000)
+            suggestions = await completer.suggest(snapshot, settings, automatic)
+            self._notices.engine_works()
+            return suggestions
+        except EngineLoadingError:
+            self._readiness.watch()
+        except ParrotletError as error:
+            self._counters.failed += 1
+            self._notices.engine_trouble(str(error))
+        except Exception as error:  # the protocol boundary: a defect of ours must not become a box in the editor
+            self._counters.failed += 1
+            log_defect("suggest", error)
+        return []

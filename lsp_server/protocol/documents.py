@@ -1,0 +1,102 @@
+"""The open documents and notebooks, held in buffers that follow the protocol, and snapshots of them. No completion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from lsprotocol import types
+from pygls.workspace import TextDocument, Workspace
+
+from lsp_server.completion.snapshot import Snapshot
+from lsp_server.protocol.text_buffer import Encoding, TextBuffer
+
+CursorParams = types.CompletionParams | types.InlineCompletionParams
+
+
+class Document(TextDocument):
+    """pygls's document over our buffer: pygls 2.1 splits lines where the protocol does not, and then corrupts text."""
+
+    def __init__(
+        self, uri: str, source: str | None, version: int | None, language_id: str | None, encoding: Encoding
+    ) -> None:
+        super().__init__(uri, source="", version=version, language_id=language_id)
+        self.buffer = TextBuffer(source or "", encoding)
+
+    @property
+    def source(self) -> str:
+        return self.buffer.text
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self.buffer.lines
+
+    def apply_change(self, change: types.TextDocumentContentChangeEvent) -> None:
+        if isinstance(change, types.TextDocumentContentChangePartial):
+            self.buffer.replace(_pair(change.range.start), _pair(change.range.end), change.text)
+        else:
+            self.buffer = TextBuffer(change.text, self.buffer.encoding)
+
+
+class DocumentStore(Workspace):
+    """pygls's workspace, holding our documents."""
+
+    @classmethod
+    def like(cls, workspace: Workspace, folders: Sequence[types.WorkspaceFolder]) -> DocumentStore:
+        return cls(workspace.root_uri, workspace._sync_kind, folders, workspace.position_encoding)
+
+    @property
+    def encoding(self) -> Encoding:
+        return Encoding(self.position_encoding or Encoding.UTF16)
+
+    def _create_text_document(
+        self, doc_uri: str, source: str | None = None, version: int | None = None, language_id: str | None = None
+    ) -> Document:
+        return Document(doc_uri, source, version, language_id, self.encoding)
+
+    def open_document(self, uri: str) -> Document | None:
+        """The document if an editor has it open; the disk is never read."""
+        document = self.text_documents.get(unquote(uri))
+        return document if isinstance(document, Document) else None
+
+    def snapshot(self, params: CursorParams) -> Snapshot | None:
+        """What the editor shows now; None for an unknown document or a cursor outside it."""
+        document = self.open_document(params.text_document.uri)
+        if document is None or not document.buffer.contains(_pair(params.position)):
+            return None
+        snapshot = Snapshot(
+            uri=params.text_document.uri,
+            language=document.language_id or "",
+            text=document.source,
+            offset=document.buffer.offset(_pair(params.position)),
+            cells_before=self._cells_before(params.text_document.uri),
+        )
+        selected = getattr(params.context, "selected_completion_info", None)
+        if selected is None:
+            return snapshot
+        return _with_selection(document, snapshot, params.position, selected)
+
+    def _cells_before(self, uri: str) -> tuple[str, ...]:
+        notebook = self.get_notebook_document(cell_uri=uri)
+        sources: list[str] = []
+        for cell in notebook.cells if notebook else ():
+            if unquote(cell.document) == unquote(uri):
+                break
+            document = self.open_document(cell.document)
+            if document and cell.kind == types.NotebookCellKind.Code:
+                sources.append(document.source)
+        return tuple(sources)
+
+
+def _with_selection(
+    document: Document, snapshot: Snapshot, cursor: types.Position, selected: types.SelectedCompletionInfo
+) -> Snapshot | None:
+    """The snapshot as the selected menu item would leave it; None if the item does not end at the cursor."""
+    if selected.range.end != cursor or not document.buffer.contains(_pair(selected.range.start)):
+        return None
+    start = document.buffer.offset(_pair(selected.range.start))
+    return snapshot.accepting(start, selected.text) if start <= snapshot.offset else None
+
+
+def _pair(position: types.Position) -> tuple[int, int]:
+    return position.line, position.character

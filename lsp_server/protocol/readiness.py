@@ -1,0 +1,126 @@
+"""Waits until the model can answer, shows the editor that it is loading, and opens the completer. Knows no requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+
+from lsp_server.completion.completer import Completer
+from lsp_server.engine.api import Engine, EngineState, EngineStatus
+from lsp_server.errors import ParrotletError
+from lsp_server.protocol.notices import Notices
+
+POLL_SECONDS = 0.2
+RETRY_SECONDS = 10.0
+"""A model that could not be opened is not read again at every keystroke."""
+_ANSWER_SECONDS = 5.0
+
+
+class Readiness:
+    """The state of the model as this editor window knows it."""
+
+    def __init__(
+        self, server: LanguageServer, engine: Engine, open_completer: Callable[[], Completer], notices: Notices
+    ) -> None:
+        """`open_completer` reads the bundle and may block; it raises BundleError for a model that cannot be used."""
+        self.completer: Completer | None = None
+        self.trouble = ""
+        """Why there is no completer, as one line."""
+        self._server = server
+        self._engine = engine
+        self._open_completer = open_completer
+        self._notices = notices
+        self._watch: asyncio.Task[None] | None = None
+        self._tokens = itertools.count(1)
+        self._retry_at = 0.0
+
+    def watch(self) -> None:
+        """See to it that the model gets loaded; does nothing while that is under way or has just failed."""
+        if (self._watch is None or self._watch.done()) and time.monotonic() >= self._retry_at:
+            self._watch = asyncio.ensure_future(self._run())
+
+    async def reload(self) -> None:
+        """Read the bundle again, here and in the engine."""
+        await self._engine.reload(None)
+        await self._open()
+        self.watch()
+
+    def stop(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def _run(self) -> None:
+        try:
+            if self.completer is None:
+                await self._open()
+            await self._wait_until_loaded()
+        except ParrotletError as error:
+            self._notices.engine_trouble(str(error))
+
+    async def _open(self) -> None:
+        try:
+            self.completer = await asyncio.to_thread(self._open_completer)
+            self.trouble, self._retry_at = "", 0.0
+        except ParrotletError as error:
+            self.completer, self.trouble = None, str(error)
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            raise
+
+    async def _wait_until_loaded(self) -> None:
+        status = await self._engine.status()
+        if status.state is EngineState.LOADING:
+            async with self._progress() as finish:
+                while status.state is EngineState.LOADING:
+                    await asyncio.sleep(POLL_SECONDS)
+                    status = await self._engine.status()
+                finish(_outcome(status))
+        if status.state is EngineState.FAILED:
+            self._notices.engine_trouble(status.message)
+
+    @contextlib.asynccontextmanager
+    async def _progress(self) -> AsyncIterator[Callable[[str], None]]:
+        """A progress bar, where the editor shows one, that ends however the block ends."""
+        token = f"parrotlet.load.{next(self._tokens)}" if await self._can_show() else None
+        message = "stopped"
+
+        def finish(outcome: str) -> None:
+            nonlocal message
+            message = outcome
+
+        if token and await self._create(token):
+            self._report(token, types.WorkDoneProgressBegin(title="Parrotlet: loading the model", cancellable=False))
+        else:
+            token = None
+        try:
+            yield finish
+        finally:
+            if token:
+                self._report(token, types.WorkDoneProgressEnd(message=message))
+
+    async def _can_show(self) -> bool:
+        window = self._server.client_capabilities.window
+        return bool(window and window.work_done_progress)
+
+    async def _create(self, token: str) -> bool:
+        try:
+            await asyncio.wait_for(
+                self._server.window_work_done_progress_create_async(types.WorkDoneProgressCreateParams(token=token)),
+                _ANSWER_SECONDS,
+            )
+        except (asyncio.TimeoutError, JsonRpcException):
+            return False
+        return True
+
+    def _report(self, token: str, value: types.WorkDoneProgressBegin | types.WorkDoneProgressEnd) -> None:
+        self._server.progress(types.ProgressParams(token=token, value=value))
+
+
+def _outcome(status: EngineStatus) -> str:
+    return "ready" if status.state is EngineState.READY else status.message
