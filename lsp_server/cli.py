@@ -1,0 +1,168 @@
+"""The `parrotlet` command: arguments in, exit code out. Wiring only.
+
+Each subcommand imports what it needs when it runs, so that `serve` starts fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lsp_server import __version__
+from lsp_server.errors import ParrotletError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand. A user's mistake is one line on stderr and exit code 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except ParrotletError as error:
+        if options.verbose:
+            raise
+        print(f"parrotlet: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="parrotlet", description="Private, offline code completion.")
+    parser.add_argument("--version", action="version", version=f"parrotlet {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_engine(commands)
+    _add_complete(commands)
+    _add_doctor(commands)
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("serve", help="run the language server on stdin and stdout; editors start this")
+    _add_model(parser)
+    _add_logging(parser)
+    parser.add_argument("--in-process", action="store_true", help="load the model here, not in the shared engine")
+    parser.add_argument("--stdio", action="store_true", help=argparse.SUPPRESS)  # VS Code's client library adds it
+    parser.set_defaults(run=_serve)
+
+
+def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("engine", help="run the shared engine; `serve` starts it when it is needed")
+    _add_model(parser)
+    _add_logging(parser)
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads to decode with (default: cores - 1)")
+    parser.add_argument(
+        "--idle-minutes", type=float, default=30.0, metavar="M", help="leave after this long without a request"
+    )
+    parser.set_defaults(run=_engine)
+
+
+def _add_complete(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("complete", help="print suggestions for one place in a file")
+    parser.add_argument("location", metavar="FILE[:LINE[:COLUMN]]", help="counted from 1; - is standard input")
+    parser.add_argument("--at", metavar="LINE[:COLUMN]", help="the place, for standard input: complete - --at 12:5")
+    _add_model(parser)
+    _add_logging(parser)
+    parser.add_argument("--in-process", action="store_true", help="load the model here, not in the shared engine")
+    parser.add_argument(
+        "--greedy", action="store_true", help="only the likeliest text, as editors get it by themselves"
+    )
+    parser.add_argument("--candidates", type=int, default=3, metavar="N", help="suggestions to show (default: 3)")
+    parser.add_argument("--temperature", type=float, default=0.0, help="of every candidate (default: the first greedy)")
+    parser.add_argument("--top-p", type=float, default=0.95, metavar="P")
+    parser.add_argument("--top-k", type=int, default=0, metavar="K")
+    parser.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    parser.add_argument("--length", choices=("block", "line"), default="block")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.set_defaults(run=_complete)
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("doctor", help="say what is installed, what is wrong, and what to do about it")
+    _add_model(parser)
+    _add_logging(parser)
+    parser.set_defaults(run=_doctor)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle (default: the embedded model)")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where the model runs (default: auto)")
+
+
+def _add_logging(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log-file", type=Path, metavar="FILE", help="log to a file instead of stderr")
+    parser.add_argument(
+        "--verbose", action="store_true", help="log details, which may quote your code; show tracebacks"
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from lsp_server.assembly import make_engine, open_completer
+    from lsp_server.protocol.serve import serve
+
+    _start_logging(options)
+    return serve(
+        lambda: make_engine(options.model, options.device, in_process=options.in_process),
+        lambda engine: open_completer(options.model, engine),
+    )
+
+
+def _engine(options: argparse.Namespace) -> int:
+    from lsp_server.engine.daemon import run_daemon
+
+    _start_logging(options)
+    return run_daemon(options.model, options.device, options.threads, options.idle_minutes)
+
+
+def _complete(options: argparse.Namespace) -> int:
+    from lsp_server.oneshot import as_json, as_text, complete
+    from lsp_server.settings import LengthMode, Settings
+
+    _start_logging(options)
+    settings = Settings(
+        length=LengthMode(options.length),
+        max_new_tokens=options.max_new_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        top_k=options.top_k,
+        num_candidates=1 if options.greedy else options.candidates,
+        deadline_ms=60_000,
+    )
+    answer = complete(
+        options.location if options.at is None else f"{options.location}:{options.at}",
+        model=options.model,
+        device=options.device,
+        in_process=options.in_process,
+        settings=settings,
+    )
+    print(as_json(answer) if options.json else as_text(answer, colour=sys.stdout.isatty()))  # noqa: T201
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lsp_server.doctor import Health, as_line, examine
+
+    _start_logging(options)
+    worst = 0
+    for finding in examine(options.model, options.device):
+        print(as_line(finding), flush=True)  # noqa: T201
+        worst = max(worst, int(finding.health is Health.BAD))
+    return worst
+
+
+def _start_logging(options: argparse.Namespace) -> None:
+    logging.basicConfig(
+        filename=options.log_file,
+        level=logging.DEBUG if options.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lsp_server import doctor
+from lsp_server.doctor import Finding, Health, as_line, examine
+from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, EngineStatus, OnTokens
+
+
+class StatusOnly:
+    """An engine that is asked for nothing but its state."""
+
+    def __init__(self, state: EngineState, message: str = "") -> None:
+        self._status = EngineStatus(state=state, model="m", device="cpu", message=message, pid=7)
+
+    async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
+        raise AssertionError("the doctor asks for no completion")
+
+    async def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> None:
+        raise AssertionError("the doctor warms nothing")
+
+    async def reload(self, bundle: Path | None) -> None:
+        raise AssertionError("the doctor changes nothing")
+
+    async def status(self) -> EngineStatus:
+        return self._status
+
+    async def close(self) -> None:
+        return None
+
+
+@pytest.fixture
+def engine_state(monkeypatch: pytest.MonkeyPatch) -> list[StatusOnly]:
+    engines = [StatusOnly(EngineState.READY)]
+    monkeypatch.setattr(doctor, "make_engine", lambda *_, **__: engines[0])
+    return engines
+
+
+def findings(model: Path | None = None, device: str = "cpu") -> dict[str, Finding]:
+    return {finding.subject: finding for finding in examine(model, device)}
+
+
+def test_a_sound_installation_has_nothing_bad(engine_state: list[StatusOnly]) -> None:
+    found = findings()
+    assert {"system", "packages", "command", "memory", "model", "device", "engine"} == set(found)
+    assert not [finding for finding in found.values() if finding.health is Health.BAD]
+    assert "process 7" in found["engine"].detail
+
+
+def test_a_bad_model_hides_none_of_the_other_findings(engine_state: list[StatusOnly], tmp_path: Path) -> None:
+    found = findings(tmp_path / "nowhere")
+    assert found["model"].health is Health.BAD
+    assert "nowhere" in found["model"].detail
+    assert "parrotlet-train export" in found["model"].remedy
+    assert found["engine"].health is Health.OK
+
+
+def test_a_device_that_is_not_here_is_bad_and_has_a_remedy(engine_state: list[StatusOnly]) -> None:
+    found = findings(device="cuda:63")
+    assert found["device"].health is Health.BAD
+    assert "auto" in found["device"].remedy
+
+
+def test_an_engine_that_failed_says_why(engine_state: list[StatusOnly]) -> None:
+    engine_state[0] = StatusOnly(EngineState.FAILED, "the weights are damaged")
+    found = findings()
+    assert found["engine"].health is Health.BAD
+    assert found["engine"].detail == "the weights are damaged"
+
+
+def test_a_missing_command_is_only_a_note(engine_state: list[StatusOnly], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", tempfile.gettempdir())
+    found = findings()
+    assert found["command"].health is Health.NOTE
+    assert "PATH" in found["command"].remedy
+
+
+def test_a_finding_is_one_line_and_its_remedy_another() -> None:
+    line = as_line(Finding(subject="model", health=Health.BAD, detail="damaged", remedy="export it again"))
+    first, second = line.split("\n")
+    assert first == "[ bad] model       damaged"
+    assert second.strip() == "-> export it again"
