@@ -1,0 +1,116 @@
+"""Fixtures for the trainer: folders of code, git repositories that no configuration of the machine reaches, corpora."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lsp_server.model.tokenizer import CodeTokenizer
+from trainer.corpus.store import CorpusManifest, Document, ShardWriter, Split, corpus_digest, write_manifest
+
+WriteFiles = Callable[[Path, Mapping[str, str | bytes]], Path]
+MakeRepository = Callable[..., Path]
+RunGit = Callable[..., None]
+MakeCorpus = Callable[..., Path]
+
+
+def sample_module(number: int) -> str:
+    """A small module that no filter objects to and that differs from every other."""
+    return f'"""Module {number}."""\n\n\ndef function_{number}(value):\n    return value * {number} + 1\n'
+
+
+@pytest.fixture
+def module() -> Callable[[int], str]:
+    return sample_module
+
+
+@pytest.fixture
+def write_files() -> WriteFiles:
+    def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def run_git() -> RunGit:
+    def run(folder: Path, *arguments: str) -> None:
+        author = {
+            "GIT_AUTHOR_NAME": "a",
+            "GIT_AUTHOR_EMAIL": "a@b",
+            "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a@b",
+        }
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        environment = {**clean, **author, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        command = ["git", "-c", "init.defaultBranch=main", "-C", str(folder), *arguments]
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+
+    return run
+
+
+@pytest.fixture
+def make_repository(write_files: WriteFiles, run_git: RunGit) -> MakeRepository:
+    """Make a repository whose files are committed."""
+
+    def make(folder: Path, files: Mapping[str, str | bytes], *, commit: bool = True) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_files(folder, files)
+        run_git(folder, "init", "-q")
+        if commit:
+            run_git(folder, "add", "-A")
+            run_git(folder, "commit", "-q", "-m", "first")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def code_tokenizer() -> CodeTokenizer:
+    """A vocabulary of 320 tokens, learnt from modules like `sample_module`'s."""
+    return CodeTokenizer.train([sample_module(number) for number in range(60)], 320)
+
+
+@pytest.fixture
+def make_corpus(tmp_path: Path) -> MakeCorpus:
+    """Write a finished corpus with exactly these texts."""
+
+    def write(folder: Path, split: Split, texts: Iterable[str]) -> ShardWriter:
+        writer = ShardWriter(folder, split)
+        for number, text in enumerate(texts):
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            writer.add(Document(path=f"{number}.py", source="made", licence="MIT", sha256=digest, text=text))
+        writer.close()
+        return writer
+
+    def make(train: Iterable[str], heldout: Iterable[str] = ()) -> Path:
+        folder = tmp_path / "corpus"
+        folder.mkdir(exist_ok=True)
+        writers = {"train": write(folder, "train", train), "heldout": write(folder, "heldout", heldout)}
+        manifest = CorpusManifest(
+            corpus_hash=corpus_digest(writers["train"].digests, writers["heldout"].digests),
+            inputs_hash="",
+            config={},
+            splits={
+                name: {"num_documents": writer.num_documents, "num_bytes": writer.num_bytes, "shards": writer.shards}
+                for name, writer in writers.items()
+            },
+            heldout_sources=[],
+            dropped={},
+            refused_sources={},
+            reserved={},
+            sources=[],
+        )
+        write_manifest(folder, manifest)
+        return folder
+
+    return make

@@ -1,0 +1,129 @@
+"""A run folder as `fit` leaves it, made by hand: the export reads nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lsp_server.errors import CheckpointError
+from lsp_server.model.bundle import open_bundle
+from lsp_server.model.gpt2 import GPT2
+from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.model.weights import load_gpt2
+from trainer.card import write_card
+from trainer.config import CorpusConfig, FitConfig, ModelConfig, PromptConfig, Recipe
+from trainer.corpus.build import build_corpus
+from trainer.evaluate import Figures
+from trainer.export import export
+from trainer.network import network_config
+
+RECIPE = Recipe(
+    run="tiny",
+    corpus=CorpusConfig(sources=("package:iniconfig", "package:pluggy"), heldout_sources=("iniconfig",)),
+    model=ModelConfig(num_layers=1, num_heads=2, width=16, context_tokens=64),
+    prompt=PromptConfig(suffix_tokens=8, new_tokens=8),
+    fit=FitConfig(max_steps=10, row_tokens=64),
+)
+FIGURES = Figures(
+    num_documents=3,
+    num_bytes=2_000_000,
+    bits_per_byte=1.234,
+    next_token_accuracy=0.5,
+    bits_per_byte_by_source={"iniconfig": 1.234},
+    xz_bits_per_byte=2.345,
+    num_line_tasks=100,
+    line_exact_match=0.25,
+    line_exact_match_error=0.04,
+    line_edit_similarity=0.6,
+    copy_line_exact_match=0.2,
+)
+
+
+@pytest.fixture
+def network() -> GPT2:
+    torch.manual_seed(0)
+    return GPT2(network_config(RECIPE, 280))
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, network: GPT2) -> Path:
+    tokenizer = CodeTokenizer.train(["def add(left, right):\n    return left + right\n"], 280)
+    (tmp_path / "tokenizer").mkdir()
+    tokenizer.save(tmp_path / "tokenizer" / "tokenizer.json")
+    (tmp_path / "packed").mkdir()
+    index = {"format_version": 1, "corpus_hash": "abc", "content_hash": "def"}
+    (tmp_path / "packed" / "index.json").write_text(json.dumps(index))
+    checkpoint = tmp_path / "checkpoints" / "step-00000010"
+    checkpoint.mkdir(parents=True)
+    save_file(network.state_dict(), checkpoint / "model.safetensors")
+    progress = {"step": 10, "tokens": 5120, "seconds": 60.0, "smooth_loss": 3.0}
+    (checkpoint / "progress.json").write_text(json.dumps({"format_version": 1, "identity": "x", **progress}))
+    return tmp_path
+
+
+def test_the_bundle_holds_the_checkpoints_network_and_says_where_it_came_from(run_dir: Path, network: GPT2) -> None:
+    bundle = open_bundle(export(RECIPE, run_dir))
+    ids = torch.arange(20)[None]
+    torch.testing.assert_close(load_gpt2(bundle)(ids), network.eval()(ids), atol=2e-3, rtol=0)  # fp16 on disk
+    assert bundle.provenance["tokens_seen"] == 5120
+    assert bundle.provenance["corpus_hash"] == "abc"
+    assert bundle.layout.suffix_tokens == 8
+
+
+def test_a_second_export_replaces_the_first_and_leaves_nothing_else(run_dir: Path) -> None:
+    export(RECIPE, run_dir)
+    export(RECIPE, run_dir)
+    assert sorted(path.name for path in run_dir.iterdir()) == ["bundle", "checkpoints", "packed", "tokenizer"]
+
+
+def test_without_a_checkpoint_the_next_step_is_named(run_dir: Path) -> None:
+    (run_dir / "checkpoints" / "step-00000010").rename(run_dir / "elsewhere")
+    with pytest.raises(CheckpointError, match="parrotlet-train fit"):
+        export(RECIPE, run_dir)
+
+
+def test_a_checkpoint_of_another_shape_is_refused_and_the_old_bundle_stays(run_dir: Path) -> None:
+    before = open_bundle(export(RECIPE, run_dir)).fingerprint
+    weights = run_dir / "checkpoints" / "step-00000010" / "model.safetensors"
+    save_file({"wte.weight": torch.zeros(3, 3)}, weights)
+    with pytest.raises(CheckpointError, match="put the recipe back"):
+        export(RECIPE, run_dir)
+    assert open_bundle(run_dir / "bundle").fingerprint == before
+
+
+@pytest.fixture
+def judged_run_dir(run_dir: Path) -> Path:
+    export(RECIPE, run_dir)
+    build_corpus(RECIPE.corpus, run_dir / "corpus")
+    (run_dir / "evaluation").mkdir()
+    (run_dir / "evaluation" / "figures.json").write_text(json.dumps(asdict(FIGURES)))
+    return run_dir
+
+
+def test_the_card_names_every_source_with_its_licence_and_the_figures_beside_their_baselines(
+    judged_run_dir: Path,
+) -> None:
+    card = write_card(RECIPE, judged_run_dir).read_text()
+    trained, heldout = card.split("## Trained on")[1].split("## Held out")
+    assert "| pluggy |" in trained
+    assert "| MIT |" in trained
+    assert "| iniconfig |" in heldout
+    assert "| bits per byte | 1.234 | xz -9e, each file by itself: 2.345 |" in card
+    assert "25.0% ± 4.0% | copy what followed the longest match in this file: 20.0%" in card
+    assert "$" not in card
+
+
+def test_the_card_is_sealed_into_the_bundle_with_the_figures(judged_run_dir: Path) -> None:
+    write_card(RECIPE, judged_run_dir)
+    assert open_bundle(judged_run_dir / "bundle").provenance["heldout"]["bits_per_byte"] == 1.234
+
+
+def test_only_permissively_licensed_text_makes_weights_with_a_licence(judged_run_dir: Path) -> None:
+    assert "license: apache-2.0" not in write_card(RECIPE, judged_run_dir).read_text()
+    permissive = replace(RECIPE, corpus=CorpusConfig(licences="permissive"))
+    assert "license: apache-2.0" in write_card(permissive, judged_run_dir).read_text()

@@ -1,0 +1,138 @@
+"""`parrotlet-train`: arguments in, one stage or the whole chain out. Wiring only.
+
+Stages are imported when they run, so that a mistake in a recipe is told at once and not after torch has loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lsp_server.errors import CorpusError, ParrotletError, RecipeError
+
+if TYPE_CHECKING:
+    from trainer.config import Recipe
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+RECIPE = "recipe.toml"
+_STAGES = {
+    "tokenizer": "learn the vocabulary from the corpus",
+    "pack": "turn the corpus into token shards",
+    "fit": "train the model, or go on where it was stopped",
+    "export": "write the bundle that `parrotlet` serves",
+    "evaluate": "measure the bundle on what was held out",
+    "card": "write the model card into the bundle",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return the exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING, stream=sys.stderr)
+    try:
+        options.command(options)
+    except ParrotletError as error:
+        if options.verbose:
+            traceback.print_exc()
+        sys.stderr.write(f"parrotlet-train: {error}\n")
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("parrotlet-train: interrupted; finished stages and checkpoints are kept\n")
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="parrotlet-train", description="Train a code completion model on your code.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--verbose", action="store_true", help="log more, and show where an error arose")
+    common.add_argument("--recipe", help="TOML file, or the name of a shipped recipe; RUN/recipe.toml is remembered")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_corpus(commands.add_parser("corpus", parents=[common], help="collect the text to train on"))
+    for name, purpose in _STAGES.items():
+        stage = commands.add_parser(name, parents=[common], help=purpose)
+        stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+        stage.set_defaults(command=_run_one, stage=name)
+    chain = commands.add_parser("run", parents=[common], help="do all of it, leaving out what is finished")
+    chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    chain.set_defaults(command=_run_all)
+    return parser
+
+
+def _add_corpus(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources", nargs="*", metavar="SOURCE", help="folder, git repository, stdlib, site-packages or package:NAME"
+    )
+    parser.add_argument("--run", type=Path, metavar="DIR", help="the run's folder, with --recipe")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the corpus's folder, without a recipe")
+    parser.add_argument(
+        "--permissive", action="store_true", help="leave out all but MIT, BSD, Apache, ISC and PSF code"
+    )
+    parser.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="source, or source/path")
+    parser.add_argument("--heldout", action="append", default=[], metavar="NAME", help="source that only judges")
+    parser.set_defaults(command=_corpus)
+
+
+def _corpus(options: argparse.Namespace) -> None:
+    if not options.sources:
+        if options.run is None:
+            raise CorpusError("nothing to collect: name sources and --out, or --recipe and --run")
+        options.stage = "corpus"
+        return _run_one(options)
+    if options.out is None or options.recipe is not None or options.run is not None:
+        raise CorpusError("sources on the command line go with --out, and a recipe with --run: use one of the two")
+    from trainer.config import CorpusConfig
+    from trainer.corpus.build import build_corpus, summarise
+
+    config = CorpusConfig(
+        sources=tuple(options.sources),
+        licences="permissive" if options.permissive else "any",
+        exclude=tuple(options.exclude),
+        heldout_sources=tuple(options.heldout),
+    )
+    return _report("corpus", summarise(build_corpus(config, options.out)))
+
+
+def _run_one(options: argparse.Namespace) -> None:
+    from trainer.stages import STAGES, run_stage
+
+    (stage,) = (stage for stage in STAGES if stage.name == options.stage)
+    _report(stage.name, run_stage(stage, _recipe(options), options.run))
+
+
+def _run_all(options: argparse.Namespace) -> None:
+    from trainer.stages import run_chain
+
+    run_chain(_recipe(options), options.run, _report)
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe that was named, or the one that the run was started with."""
+    from trainer.recipe import find_recipe, load_recipe
+
+    remembered: Path = options.run / RECIPE
+    if options.recipe is None and not remembered.is_file():
+        raise RecipeError(f"{options.run} has no {RECIPE} yet: name one with --recipe")
+    path = find_recipe(options.recipe) if options.recipe is not None else remembered
+    recipe = load_recipe(path)
+    if path.resolve() != remembered.resolve():
+        options.run.mkdir(parents=True, exist_ok=True)
+        partial = remembered.with_suffix(".partial")
+        partial.write_bytes(path.read_bytes())
+        partial.replace(remembered)
+    return recipe
+
+
+def _report(stage: str, summary: str) -> None:
+    sys.stdout.write(f"{stage}: {summary}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

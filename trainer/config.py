@@ -1,0 +1,243 @@
+"""The training recipe's fields, their defaults and their limits. `trainer.recipe` reads it from a file.
+
+Owns every number that a run can be given. Must never import torch or a stage of the trainer: a recipe is checked before
+anything slow is loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lsp_server.errors import RecipeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusConfig:
+    """Which text is trained on, and which is kept aside to judge the result."""
+
+    sources: tuple[str, ...] = ()
+    """Folders, git repositories, `stdlib`, `site-packages` or `package:NAME`."""
+    exclude: tuple[str, ...] = ()
+    """Globs over source names (`hypothesis`) and over `source/path` (`stdlib/lib2to3/tests/*`)."""
+    licences: Literal["any", "permissive"] = "any"
+    """`permissive` keeps MIT, BSD, Apache, ISC and PSF sources only; needed for a model that is passed on."""
+    extensions: tuple[str, ...] = (".py",)
+    max_file_bytes: int = 1024 * 1024
+    """Larger files are data, not code: they are counted and never opened."""
+    max_bytes_per_source: int = 0
+    """Cap for each source, so that one huge package does not dominate; 0 means no cap."""
+    tests_share: float = 0.25
+    """Share of the test files that is kept: they are repetitive, and would be a third of many repositories."""
+    heldout_sources: tuple[str, ...] = ()
+    """Names of sources that are held out whole."""
+    heldout_share: float = 0.05
+    """Share of the documents that is held out when `heldout_sources` names none."""
+    min_documents: int = 1
+    """Fewer training documents than this is an error."""
+
+    def __post_init__(self) -> None:
+        _require("corpus.max_file_bytes", self.max_file_bytes, 1, 10_000_000)
+        _require("corpus.max_bytes_per_source", self.max_bytes_per_source, 0, None)
+        _require("corpus.tests_share", self.tests_share, 0.0, 1.0)
+        _require("corpus.heldout_share", self.heldout_share, 0.0, 0.5)
+        _require("corpus.min_documents", self.min_documents, 1, None)
+        for extension in self.extensions:
+            if not extension.startswith("."):
+                raise RecipeError(f'corpus.extensions has {extension!r}: write it with its dot, ".{extension}"')
+        if not self.extensions:
+            raise RecipeError('corpus.extensions is empty: name at least one, such as [".py"]')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerConfig:
+    """The byte-level BPE that is trained on the corpus."""
+
+    vocab_size: int = 16_384
+    """Sentinels included; a multiple of 64 keeps matrix products aligned."""
+    sample_bytes: int = 100_000_000
+    """Text the merges are learnt from; documents are drawn by their hash."""
+
+    def __post_init__(self) -> None:
+        _require("tokenizer.vocab_size", self.vocab_size, 320, 1_000_000)
+        _require("tokenizer.sample_bytes", self.sample_bytes, 1, None)
+        if self.vocab_size % 64:
+            nearest = round(self.vocab_size / 64) * 64
+            raise RecipeError(f"tokenizer.vocab_size is {self.vocab_size}: choose a multiple of 64, such as {nearest}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackingConfig:
+    """The token shards on disk."""
+
+    dtype: Literal["auto", "uint16", "uint32"] = "auto"
+    """`auto` is uint16 while the vocabulary fits it."""
+    shard_tokens: int = 50_000_000
+
+    def __post_init__(self) -> None:
+        _require("packing.shard_tokens", self.shard_tokens, 1024, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """The GPT-2's shape."""
+
+    num_layers: int = 8
+    num_heads: int = 8
+    width: int = 512
+    context_tokens: int = 1024
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require("model.num_layers", self.num_layers, 1, 256)
+        _require("model.num_heads", self.num_heads, 1, 256)
+        _require("model.width", self.width, 1, 65_536)
+        _require("model.context_tokens", self.context_tokens, 16, 1_048_576)
+        _require("model.dropout", self.dropout, 0.0, 0.9)
+        if self.width % self.num_heads:
+            nearest = max(self.num_heads, round(self.width / self.num_heads) * self.num_heads)
+            raise RecipeError(
+                f"model.width is {self.width}, which model.num_heads {self.num_heads} does not divide: choose {nearest}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptConfig:
+    """The token budgets of the prompt, written into the bundle; what is left of the window is for the prefix."""
+
+    suffix_tokens: int = 256
+    neighbour_tokens: int = 0
+    new_tokens: int = 128
+
+    def __post_init__(self) -> None:
+        _require("prompt.suffix_tokens", self.suffix_tokens, 0, None)
+        _require("prompt.neighbour_tokens", self.neighbour_tokens, 0, None)
+        _require("prompt.new_tokens", self.new_tokens, 1, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitConfig:
+    """How long and how fast the model learns."""
+
+    batch_rows: int = 8
+    """Rows of one forward pass on one device."""
+    accumulate: int = 1
+    """Forward passes for one optimizer step."""
+    row_tokens: int = 512
+    max_steps: int = 0
+    """Optimizer steps; 0 leaves the end to `minutes`."""
+    minutes: float = 0.0
+    """Time budget; 0 leaves the end to `max_steps`. With both, whichever comes first."""
+    learning_rate: float = 1e-3
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    schedule: Literal["linear", "cosine", "wsd"] = "wsd"
+    """`wsd`: warm up, stay, decay linearly over the last `decay_share`."""
+    warmup_share: float = 0.03
+    decay_share: float = 0.5
+    weight_decay: float = 0.1
+    betas: tuple[float, ...] = (0.9, 0.95)
+    clip_norm: float = 1.0
+    """0 does not clip."""
+    fim_rate: float = 0.5
+    """Share of the documents that is rearranged for filling in the middle."""
+    spm_share: float = 0.5
+    """Of those, the share in suffix-first order; joint training beats either (arXiv 2207.14255)."""
+    checkpoint_minutes: float = 10.0
+    checkpoint_steps: int = 0
+    """0 leaves checkpoints to `checkpoint_minutes`."""
+    eval_steps: int = 500
+    """Steps between two looks at the held-out loss; 0 looks at the end only."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    threads: int = 0
+    """Torch's threads on a CPU; 0 leaves torch's choice."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_rows", "accumulate"):
+            _require(f"fit.{name}", getattr(self, name), 1, 65_536)
+        _require("fit.row_tokens", self.row_tokens, 16, 1_048_576)
+        for name in ("max_steps", "minutes", "checkpoint_minutes", "checkpoint_steps", "eval_steps", "threads"):
+            _require(f"fit.{name}", getattr(self, name), 0, None)
+        for name in ("warmup_share", "decay_share", "fim_rate", "spm_share"):
+            _require(f"fit.{name}", getattr(self, name), 0.0, 1.0)
+        _require("fit.learning_rate", self.learning_rate, 1e-9, 10.0)
+        _require("fit.weight_decay", self.weight_decay, 0.0, 10.0)
+        _require("fit.clip_norm", self.clip_norm, 0.0, None)
+        if not self.max_steps and not self.minutes:
+            raise RecipeError("fit.max_steps and fit.minutes are both 0: give the run an end by setting one of them")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise RecipeError(
+                f"fit.betas is {list(self.betas)}: give two values from 0 to below 1, such as [0.9, 0.95]"
+            )
+        if self.warmup_share + self.decay_share > 1:
+            total = self.warmup_share + self.decay_share
+            raise RecipeError(f"fit.warmup_share and fit.decay_share add up to {total:g}: keep their sum at most 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateConfig:
+    """What the finished model is judged on."""
+
+    max_bytes: int = 1_000_000
+    """Held-out text that is scored; documents are drawn by their hash."""
+    tasks: int = 200
+    """Line completions that are tried."""
+
+    def __post_init__(self) -> None:
+        _require("evaluate.max_bytes", self.max_bytes, 1, None)
+        _require("evaluate.tasks", self.tasks, 0, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One run of the trainer, from text to bundle."""
+
+    run: str
+    """The run's name: it becomes the model's name."""
+    seed: int = 0
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    packing: PackingConfig = field(default_factory=PackingConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    fit: FitConfig = field(default_factory=lambda: FitConfig(max_steps=1000))
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    def __post_init__(self) -> None:
+        if not self.run or not self.run.replace("-", "").replace("_", "").replace(".", "").isalnum():
+            raise RecipeError(f"run is {self.run!r}: name it with letters, digits, dots, dashes and underscores")
+        _require("seed", self.seed, 0, 2**32 - 1)
+        if self.packing.dtype == "uint16" and self.tokenizer.vocab_size > 2**16:
+            raise RecipeError(
+                f'packing.dtype is "uint16", which cannot hold tokenizer.vocab_size {self.tokenizer.vocab_size}: '
+                'choose "auto" or "uint32"'
+            )
+        if self.fit.row_tokens > self.model.context_tokens:
+            raise RecipeError(
+                f"fit.row_tokens is {self.fit.row_tokens}, more than model.context_tokens {self.model.context_tokens}: "
+                "lower the first or raise the second"
+            )
+        budget = self.prompt.suffix_tokens + self.prompt.neighbour_tokens + self.prompt.new_tokens
+        if budget >= self.model.context_tokens:
+            raise RecipeError(
+                f"prompt budgets add up to {budget} of model.context_tokens {self.model.context_tokens}, "
+                "which leaves no room for the prefix: lower them"
+            )
+
+
+def digest(*parts: object) -> str:
+    """The sha256 of dataclasses and JSON values: two runs with the same digest of their inputs make the same output."""
+    plain = [
+        dataclasses.asdict(part) if dataclasses.is_dataclass(part) and not isinstance(part, type) else part
+        for part in parts
+    ]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _require(name: str, value: float, low: float, high: float | None) -> None:
+    if value >= low and (high is None or value <= high):
+        return
+    span = f"from {low:,} to {high:,}" if high is not None else f"of at least {low:,}"
+    raise RecipeError(f"{name} is {value:,}: choose a value {span}")

@@ -1,0 +1,178 @@
+"""The chain from text to bundle: what each stage needs, and whether it must run again. Knows no command line.
+
+    corpus -> tokenizer -> pack -> fit -> export -> evaluate -> card
+
+Stages meet on disk, in one run folder. `stages.json` there records what each finished stage was made from; a stage
+whose inputs have not changed since is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsp_server.errors import CorpusError
+from trainer.config import Recipe, digest
+
+STATE = "stages.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One step of the chain."""
+
+    name: str
+    output: str
+    """What a finished stage leaves, relative to the run folder."""
+    inputs: Callable[[Recipe, Path], str]
+    """A digest of everything the result depends on."""
+    run: Callable[[Recipe, Path], str]
+    """Do the work, and say in one line what came of it."""
+
+
+def run_stage(stage: Stage, recipe: Recipe, run_dir: Path) -> str:
+    """Run one stage and record it. Raises: what the stage raises; nothing is recorded then."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    _record(run_dir, stage.name, None)
+    inputs = stage.inputs(recipe, run_dir)
+    summary = stage.run(recipe, run_dir)
+    _record(run_dir, stage.name, inputs)
+    return summary
+
+
+def is_finished(stage: Stage, recipe: Recipe, run_dir: Path) -> bool:
+    """Whether the stage's result is there and was made from the inputs of now."""
+    recorded = _state(run_dir).get(stage.name)
+    return recorded is not None and (run_dir / stage.output).exists() and recorded == stage.inputs(recipe, run_dir)
+
+
+def run_chain(
+    recipe: Recipe, run_dir: Path, report: Callable[[str, str], None], stages: tuple[Stage, ...] | None = None
+) -> None:
+    """Run all stages in order, leaving out the finished ones; `report` gets each stage's name and summary."""
+    for stage in STAGES if stages is None else stages:
+        done = is_finished(stage, recipe, run_dir)
+        report(stage.name, "unchanged" if done else run_stage(stage, recipe, run_dir))
+
+
+def _state(run_dir: Path) -> dict[str, str]:
+    try:
+        state = json.loads((run_dir / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, value in state.items() if isinstance(value, str)} if isinstance(state, dict) else {}
+
+
+def _record(run_dir: Path, name: str, inputs: str | None) -> None:
+    state = {key: value for key, value in _state(run_dir).items() if key != name}
+    if inputs is not None:
+        state[name] = inputs
+    partial = run_dir / f"{STATE}.partial"
+    partial.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+    partial.replace(run_dir / STATE)
+
+
+def _corpus_inputs(recipe: Recipe, _run_dir: Path) -> str:
+    from trainer.corpus.build import inputs_digest
+
+    return inputs_digest(recipe.corpus)
+
+
+def _run_corpus(recipe: Recipe, run_dir: Path) -> str:
+    from trainer.corpus.build import build_corpus, summarise
+
+    return summarise(build_corpus(recipe.corpus, run_dir / "corpus"))
+
+
+def _corpus_hash(run_dir: Path) -> str:
+    from trainer.corpus.store import read_manifest
+
+    return read_manifest(run_dir / "corpus").corpus_hash
+
+
+def _tokenizer_inputs(recipe: Recipe, run_dir: Path) -> str:
+    return digest(_corpus_hash(run_dir), recipe.tokenizer)
+
+
+def _run_tokenizer(recipe: Recipe, run_dir: Path) -> str:
+    from trainer.tokenizer import train_tokenizer
+
+    report = train_tokenizer(run_dir / "corpus", run_dir / "tokenizer", recipe.tokenizer)
+    return f"{report.vocab_size:,} tokens, {report.bytes_per_token:.2f} bytes a token"
+
+
+def _pack_inputs(recipe: Recipe, run_dir: Path) -> str:
+    path = run_dir / "tokenizer" / "tokenizer.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CorpusError(f"{path} is not there: run `parrotlet-train tokenizer` first") from error
+    return digest(_corpus_hash(run_dir), text, recipe.packing)
+
+
+def _run_pack(recipe: Recipe, run_dir: Path) -> str:
+    from trainer.packing import pack
+
+    index = pack(run_dir / "corpus", run_dir / "tokenizer" / "tokenizer.json", run_dir / "packed", recipe.packing)
+    counts = {split: entry["tokens"] for split, entry in index["splits"].items()}
+    return f"{counts['train']:,} tokens to train on, {counts['heldout']:,} held out"
+
+
+def _fit_inputs(recipe: Recipe, run_dir: Path) -> str:
+    from trainer.packing import read_index
+
+    return digest(read_index(run_dir / "packed")["content_hash"], recipe.model, recipe.fit, recipe.seed)
+
+
+def _run_fit(recipe: Recipe, run_dir: Path) -> str:
+    from trainer.loop import fit
+
+    return f"checkpoint {fit(recipe, run_dir)}"
+
+
+def _export_inputs(recipe: Recipe, run_dir: Path) -> str:
+    return digest(_state(run_dir).get("fit", ""), recipe.run, recipe.model, recipe.prompt)
+
+
+def _run_export(recipe: Recipe, run_dir: Path) -> str:
+    from trainer.export import export
+
+    return f"bundle {export(recipe, run_dir)}"
+
+
+def _evaluate_inputs(recipe: Recipe, run_dir: Path) -> str:
+    return digest(_state(run_dir).get("export", ""), _corpus_hash(run_dir), recipe.evaluate, recipe.seed)
+
+
+def _run_evaluate(recipe: Recipe, run_dir: Path) -> str:
+    from trainer.evaluate import evaluate
+
+    figures = evaluate(recipe, run_dir)
+    return (
+        f"{figures.bits_per_byte:.3f} bits a byte (xz {figures.xz_bits_per_byte:.3f}), "
+        f"next token {figures.next_token_accuracy:.1%}, line exact {figures.line_exact_match:.1%} "
+        f"(copying {figures.copy_line_exact_match:.1%}); {run_dir / 'evaluation'}"
+    )
+
+
+def _card_inputs(recipe: Recipe, run_dir: Path) -> str:
+    return digest(_state(run_dir).get("export", ""), _state(run_dir).get("evaluate", ""), recipe)
+
+
+def _run_card(recipe: Recipe, run_dir: Path) -> str:
+    from trainer.card import write_card
+
+    return f"model card {write_card(recipe, run_dir)}"
+
+
+STAGES = (
+    Stage(name="corpus", output="corpus/manifest.json", inputs=_corpus_inputs, run=_run_corpus),
+    Stage(name="tokenizer", output="tokenizer/tokenizer.json", inputs=_tokenizer_inputs, run=_run_tokenizer),
+    Stage(name="pack", output="packed/index.json", inputs=_pack_inputs, run=_run_pack),
+    Stage(name="fit", output="checkpoints", inputs=_fit_inputs, run=_run_fit),
+    Stage(name="export", output="bundle/parrotlet.json", inputs=_export_inputs, run=_run_export),
+    Stage(name="evaluate", output="evaluation/figures.json", inputs=_evaluate_inputs, run=_run_evaluate),
+    Stage(name="card", output="bundle/README.md", inputs=_card_inputs, run=_run_card),
+)
