@@ -1,0 +1,201 @@
+// The VS Code workbench under test: code-server on loopback, shown by a headless Chromium. Knows nothing of Parrotlet.
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const cache = process.env.PARROTLET_E2E_CACHE;
+const { chromium } = createRequire(path.join(cache, 'package.json'))('playwright-core');
+const codeServer = path.join(cache, 'node_modules/code-server/out/node/entry.js');
+
+// Ten seconds on an idle machine, a hundred beside a training run.
+const START_MS = 240_000;
+const GHOST = '.ghost-text-decoration, .ghost-text-decoration-preview';
+const GHOST_LINES = '.suggest-preview-text .view-line';
+
+// Status bar items that only VS Code in a browser has; they are left out of pictures.
+const BROWSER_ONLY = '[id="status.host"], [id="status.forwardedPorts"], [id="status.workbench.keyboardLayout"]';
+
+// Everything that would speak, fetch, ask or clutter the picture is off.
+const QUIET = {
+  'telemetry.telemetryLevel': 'off',
+  'update.mode': 'none',
+  'extensions.autoUpdate': false,
+  'extensions.autoCheckUpdates': false,
+  'chat.disableAIFeatures': true,
+  'security.workspace.trust.enabled': false,
+  'git.enabled': false,
+  'workbench.startupEditor': 'none',
+  'workbench.tips.enabled': false,
+  'workbench.colorTheme': 'Default Dark Modern',
+  'workbench.activityBar.location': 'hidden',
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.layoutControl.enabled': false,
+  'window.commandCenter': false,
+  'window.menuBarVisibility': 'hidden',
+  'breadcrumbs.enabled': false,
+  'workbench.editor.editorActionsLocation': 'hidden',
+  'editor.minimap.enabled': false,
+  'editor.scrollbar.vertical': 'hidden',
+  'editor.overviewRulerBorder': false,
+  'editor.hideCursorInOverviewRuler': true,
+  'editor.fontFamily': 'DejaVu Sans Mono',
+  'editor.fontSize': 17,
+  'editor.lineHeight': 1.6,
+  'editor.cursorBlinking': 'solid',
+  'editor.renderLineHighlight': 'none',
+  'editor.occurrencesHighlight': 'off',
+  'editor.stickyScroll.enabled': false,
+  'editor.quickSuggestions': { other: 'off', comments: 'off', strings: 'off' },
+  'editor.parameterHints.enabled': false,
+  'files.autoSave': 'afterDelay',
+  'files.autoSaveDelay': 100,
+};
+
+export class Workbench {
+  constructor(sandbox, logFolder) {
+    this.sandbox = sandbox;
+    this.folders = sandbox.folders;
+    this.logFolder = logFolder;
+    this.options = ['--user-data-dir', this.folders.user, '--extensions-dir', this.folders.extensions, '--config', '/dev/null'];
+  }
+
+  install(vsix, machineSettings) {
+    for (const [place, settings] of [['User', QUIET], ['Machine', machineSettings]]) {
+      fs.mkdirSync(path.join(this.folders.user, place));
+      fs.writeFileSync(path.join(this.folders.user, place, 'settings.json'), JSON.stringify(settings));
+    }
+    const command = [codeServer, ...this.options, '--install-extension', vsix];
+    execFileSync(process.execPath, command, { env: this.sandbox.environment, stdio: 'pipe', timeout: START_MS });
+  }
+
+  /** Shows a file of the workspace in a window of the given size. */
+  async open(file, viewport) {
+    const port = await this.serve();
+    this.browser = await chromium.launchPersistentContext(this.folders.browser, {
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      env: this.sandbox.environment,
+      viewport,
+      timeout: START_MS,
+      deviceScaleFactor: 2,
+      args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    });
+    this.page = this.browser.pages()[0] ?? (await this.browser.newPage());
+    this.page.setDefaultTimeout(START_MS);
+    this.page.on('console', (message) => fs.appendFileSync(path.join(this.logFolder, 'console.log'), `${message.text()}\n`));
+    await this.page.addInitScript(recordNotifications);
+    const payload = JSON.stringify([['openFile', `vscode-remote://127.0.0.1:${port}${file}`]]);
+    const query = new URLSearchParams({ folder: this.folders.workspace, payload });
+    await this.page.goto(`http://127.0.0.1:${port}/?${query}`);
+    await this.page.locator('.editor-instance .monaco-editor .view-line').first().waitFor();
+    await this.page.keyboard.press('Control+b');
+    await this.page.locator('.part.sidebar').waitFor({ state: 'hidden' });
+    await this.page.locator('.editor-instance .monaco-editor .view-lines').first().click();
+  }
+
+  async serve() {
+    const port = await freePort();
+    const log = fs.openSync(path.join(this.logFolder, 'code-server.log'), 'w');
+    const options = ['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`, '--disable-telemetry', '--disable-update-check'];
+    const quiet = ['--disable-workspace-trust', '--disable-getting-started-override', this.folders.workspace];
+    spawn(process.execPath, [codeServer, ...this.options, ...options, ...quiet], {
+      env: this.sandbox.environment,
+      stdio: ['ignore', log, log],
+    });
+    fs.closeSync(log);
+    await until('code-server answers', START_MS, async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+      return answer?.ok;
+    });
+    return port;
+  }
+
+  /** What the status bar says in an item with this name, its tooltip included. */
+  async status(name) {
+    const labels = await this.page.locator('.statusbar-item').evaluateAll((items) => items.map((item) => item.getAttribute('aria-label') ?? ''));
+    return labels.find((label) => label.includes(name)) ?? '';
+  }
+
+  /** Clicks an item of the status bar, and goes back to the editor. */
+  async clickStatus(name) {
+    await this.page.locator('.statusbar-item a').filter({ hasText: name }).click();
+    await this.press('Control+1');
+  }
+
+  press(key) {
+    return this.page.keyboard.press(key);
+  }
+
+  type(text) {
+    return this.page.keyboard.type(text, { delay: 40 });
+  }
+
+  /** The grey text on the screen; empty when there is none. */
+  async ghostText() {
+    const text = await this.page.evaluate(
+      ([inline, lines]) => {
+        const read = (selector) => [...document.querySelectorAll(selector)].map((element) => element.textContent ?? '');
+        return [read(inline).join(''), ...read(lines)].join('\n');
+      },
+      [GHOST, GHOST_LINES],
+    );
+    return text.replaceAll('\u00a0', ' ').replaceAll('\u200b', '');
+  }
+
+  /** The ghost text as soon as there is some; empty when there is none in that time. */
+  async ghostTextWithin(timeoutMs) {
+    let text = '';
+    for (const end = Date.now() + timeoutMs; text === '' && Date.now() < end; await sleep(50)) text = await this.ghostText();
+    return text;
+  }
+
+  /** Dismisses the ghost text that comes within the given time. */
+  async hideGhostText(timeoutMs) {
+    if ((await this.ghostTextWithin(timeoutMs)) === '') return;
+    await this.press('Escape');
+    await until('Escape hides the ghost text', timeoutMs, async () => (await this.ghostText()) === '');
+  }
+
+  /** Text of every notification that was on the screen so far. */
+  notifications() {
+    return this.page.evaluate(() => globalThis.notificationsSeen);
+  }
+
+  screenshot(file) {
+    return this.page.screenshot({ path: file, style: `${BROWSER_ONLY} { display: none !important; }` });
+  }
+
+  async close() {
+    await this.browser?.close();
+  }
+}
+
+/** Polls until the condition holds; fails by name after the time. */
+export async function until(what, timeoutMs, condition) {
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(50)) {
+    if (await condition()) return;
+  }
+  throw new Error(`after ${timeoutMs / 1000} s it is not so that ${what}`);
+}
+
+/** Runs in the page: toasts come and go between two looks, so each is noted when it appears. */
+function recordNotifications() {
+  globalThis.notificationsSeen = [];
+  const look = () => {
+    for (const element of document.querySelectorAll('.notification-list-item-message')) {
+      if (!globalThis.notificationsSeen.includes(element.textContent)) globalThis.notificationsSeen.push(element.textContent);
+    }
+  };
+  new MutationObserver(look).observe(document, { childList: true, subtree: true });
+}
+
+function freePort() {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}

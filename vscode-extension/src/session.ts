@@ -1,0 +1,98 @@
+/** Owns the one running server: finds it, starts it, and replaces it. Never throws: what fails is logged and shown. */
+import * as os from 'node:os';
+import * as vscode from 'vscode';
+import type { LanguageClient } from 'vscode-languageclient/node';
+import { makeClient } from './client';
+import { locateServer, ServerNotFound, type Server } from './locate';
+import { selectedPython } from './python';
+import { Serial } from './serial';
+import { SECTION } from './settings';
+import type { Status } from './status';
+
+export class Session {
+  private readonly restarts = new Serial(() => this.replace());
+  private client: LanguageClient | undefined;
+  private command: string | undefined;
+
+  constructor(
+    private readonly log: vscode.LogOutputChannel,
+    private readonly status: Status,
+  ) {}
+
+  restart(): Promise<void> {
+    return this.restarts.run();
+  }
+
+  /** Restart only where the search for the server now ends elsewhere. */
+  async restartIfMoved(): Promise<void> {
+    const found = await this.locate().catch(() => undefined);
+    if (found !== undefined && found.command !== this.command) {
+      await this.restart();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.restarts.idle();
+    await this.stop();
+  }
+
+  private async replace(): Promise<void> {
+    await this.stop();
+    this.status.set('starting');
+    try {
+      const { command, foundBy } = await this.locate();
+      this.log.info(`starting ${command}, found by ${foundBy}`);
+      this.command = command;
+      this.client = makeClient(command, this.log, this.status);
+      await this.client.start();
+    } catch (error) {
+      this.report(error);
+    }
+  }
+
+  private async stop(): Promise<void> {
+    const client = this.client;
+    this.client = undefined;
+    this.command = undefined;
+    try {
+      await client?.dispose();
+    } catch (error) {
+      // It was already gone, or did not answer: the client ends its process by itself.
+      this.log.debug(String(error));
+    }
+  }
+
+  private async locate(): Promise<Server> {
+    const python = await selectedPython().catch((error: unknown) => {
+      this.log.warn(`the Python extension did not tell the selected interpreter: ${String(error)}`);
+      return undefined;
+    });
+    return locateServer({
+      configured: vscode.workspace.getConfiguration(SECTION).get('server.path', '').trim(),
+      python,
+      searchPath: process.env.PATH ?? '',
+      home: os.homedir(),
+      platform: process.platform,
+    });
+  }
+
+  private report(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.log.error(message);
+    this.status.set('failed', message);
+    if (error instanceof ServerNotFound) {
+      void this.offerRemedy(message);
+    }
+  }
+
+  private async offerRemedy(message: string): Promise<void> {
+    const choice = await vscode.window.showErrorMessage(message, 'Open Setting', 'Show Log');
+    if (choice === 'Open Setting') {
+      // The setting is the machine's, and in a remote window that is the remote one.
+      const page = vscode.env.remoteName === undefined ? 'openSettings' : 'openRemoteSettings';
+      await vscode.commands.executeCommand(`workbench.action.${page}`, { query: 'parrotlet.server.path' });
+    } else if (choice === 'Show Log') {
+      this.log.show();
+    }
+  }
+}
