@@ -1,0 +1,220 @@
+"""The lines between the parts, read from the imports of every module, those inside functions included."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAX_LINES = 400
+
+MAY_IMPORT = {
+    # what is above may see what is below, and nothing else of ours; a name covers what is under it
+    "lsp_server.errors": (),
+    "lsp_server.settings": ("lsp_server.errors",),
+    "lsp_server.model": ("lsp_server.model", "lsp_server.errors"),
+    "lsp_server.engine": ("lsp_server.engine", "lsp_server.model", "lsp_server.errors", "lsp_server.__version__"),
+    "lsp_server.completion": (
+        "lsp_server.completion",
+        "lsp_server.engine.api",
+        "lsp_server.model.prompt",
+        "lsp_server.model.tokenizer",
+        "lsp_server.model.blocks",
+        "lsp_server.errors",
+        "lsp_server.settings",
+    ),
+    "lsp_server.protocol": (
+        "lsp_server.protocol",
+        "lsp_server.completion",
+        "lsp_server.engine.api",
+        "lsp_server.errors",
+        "lsp_server.settings",
+        "lsp_server.__version__",
+    ),
+    "lsp_server": ("lsp_server",),
+    # the trainer's stages meet on disk: each reads its input through the module that wrote it, and sees no other stage
+    "trainer.config": ("lsp_server.errors",),
+    "trainer.recipe": ("trainer.config", "lsp_server.errors"),
+    "trainer.corpus": ("trainer.corpus", "trainer.config", "lsp_server.errors"),
+    "trainer.tokenizer": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
+    "trainer.packing": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
+    "trainer.dataset": ("trainer.packing", "lsp_server.model", "lsp_server.errors"),
+    "trainer.optim": ("trainer.config", "lsp_server.errors"),
+    "trainer.network": ("trainer.config", "lsp_server.model"),
+    "trainer.interruption": (),
+    "trainer.checkpoint": ("lsp_server.errors",),
+    "trainer.loop": (
+        "trainer.checkpoint",
+        "trainer.config",
+        "trainer.dataset",
+        "trainer.interruption",
+        "trainer.network",
+        "trainer.optim",
+        "trainer.packing",
+        "lsp_server.model",
+        "lsp_server.errors",
+    ),
+    "trainer.evaluate": ("trainer.evaluate", "trainer.corpus", "trainer.config", "lsp_server"),  # what users get
+    "trainer.export": (
+        "trainer.checkpoint",
+        "trainer.config",
+        "trainer.network",
+        "trainer.packing",
+        "lsp_server.model",
+        "lsp_server.errors",
+    ),
+    "trainer": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.__version__"),
+}
+"""The longest name that covers a module holds for it."""
+
+TORCH = ("torch", "safetensors", "accelerate", "transformers")
+MAY_IMPORT_TORCH = (
+    "lsp_server.engine.decoding",
+    "lsp_server.engine.device",
+    "lsp_server.engine.kv_cache",
+    "lsp_server.engine.resident",
+    "lsp_server.engine.sampler",
+    "lsp_server.model.gpt2",
+    "lsp_server.model.weights",
+    "trainer.checkpoint",
+    "trainer.dataset",
+    "trainer.evaluate",
+    "trainer.export",
+    "trainer.loop",
+    "trainer.optim",
+)
+STARTS_WITHOUT_TORCH = (
+    "lsp_server.cli",
+    "lsp_server.assembly",
+    "lsp_server.protocol",
+    "lsp_server.completion",
+    "lsp_server.settings",
+    "lsp_server.engine.api",
+    "lsp_server.engine.client",
+    "lsp_server.engine.fake",
+    "lsp_server.model.bundle",
+    "trainer.cli",
+    "trainer.recipe",
+    "trainer.corpus",
+)
+"""The language server starts in a fraction of a second, and a recipe's mistakes are told before torch has loaded."""
+
+
+def covers(name: str, module: str) -> bool:
+    return module == name or module.startswith(name + ".")
+
+
+@cache
+def modules() -> dict[str, Path]:
+    files = (file for package in ("lsp_server", "trainer") for file in sorted((ROOT / package).rglob("*.py")))
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+def imports(module: str, *, at_start_only: bool = False) -> set[str]:
+    """Names of the modules that a module imports; with `at_start_only`, those that are loaded with it."""
+    file = modules()[module]
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    nodes = _nodes_run_at_import(tree) if at_start_only else ast.walk(tree)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file}: imports are absolute"
+            assert node.module is not None
+            found |= {_target(node.module, alias.name) for alias in node.names} - {"__future__.annotations"}
+    return found
+
+
+def _target(module: str, name: str) -> str:
+    """`from a import b` imports module a.b where there is one, and otherwise something of module a."""
+    is_of_root = module in ("lsp_server", "trainer")
+    return f"{module}.{name}" if is_of_root or f"{module}.{name}" in modules() else module
+
+
+def _nodes_run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        is_later = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        is_for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+        if not is_later and not is_for_types:
+            yield child
+            yield from _nodes_run_at_import(child)
+
+
+def loaded_with(module: str) -> dict[str, str]:
+    """Every module of ours that is loaded with this one, packages included, with the module that asked for it."""
+    reached = {module: ""}
+    waiting = [module]
+    while waiting:
+        asking = waiting.pop()
+        for target in imports(asking, at_start_only=True):
+            parts = target.split(".")
+            for name in (".".join(parts[:end]) for end in range(1, len(parts) + 1)):
+                if name in modules() and name not in reached:
+                    reached[name] = asking
+                    waiting.append(name)
+    return reached
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_sees_only_what_its_layer_may_see(module: str) -> None:
+    layer = max((name for name in MAY_IMPORT if covers(name, module)), key=len)
+    ours = {name for name in imports(module) if name.startswith(("lsp_server.", "trainer."))}
+
+    forbidden = {name for name in ours if not any(covers(allowed, name) for allowed in MAY_IMPORT[layer])}
+
+    assert not forbidden, f"{module} is of {layer}, which must not import {sorted(forbidden)}"
+
+
+def test_no_modules_load_each_other() -> None:
+    graph = {
+        module: {target for target in imports(module, at_start_only=True) & modules().keys() if target != module}
+        for module in modules()
+    }
+
+    list(TopologicalSorter(graph).static_order())  # raises CycleError and names the cycle
+
+
+@pytest.mark.parametrize("module", modules())
+def test_torch_stays_where_tensors_are(module: str) -> None:
+    heavy = {name for name in imports(module) if any(covers(root, name) for root in TORCH)}
+
+    assert not heavy or any(covers(name, module) for name in MAY_IMPORT_TORCH), f"{module} imports {sorted(heavy)}"
+
+
+@pytest.mark.parametrize(
+    "module", [module for module in modules() if any(covers(name, module) for name in STARTS_WITHOUT_TORCH)]
+)
+def test_torch_is_not_loaded_with_the_server_or_the_command_line(module: str) -> None:
+    for name, asking in loaded_with(module).items():
+        heavy = {target for target in imports(name, at_start_only=True) if any(covers(root, target) for root in TORCH)}
+        assert not heavy, f"{module} loads {name} (asked for by {asking}), which imports {sorted(heavy)}"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_protocols_libraries_stay_in_protocol(module: str) -> None:
+    protocol = {name for name in imports(module) if covers("pygls", name) or covers("lsprotocol", name)}
+
+    assert not protocol or covers("lsp_server.protocol", module), f"{module} imports {sorted(protocol)}"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_says_what_it_is_and_can_be_read_in_one_sitting(module: str) -> None:
+    text = modules()[module].read_text(encoding="utf-8")
+
+    assert ast.get_docstring(ast.parse(text)), f"{module} has no docstring"
+    assert text.count("\n") <= MAX_LINES, f"{module} has over {MAX_LINES} lines: split it"
+
+
+def test_every_dependency_says_why_it_is_there() -> None:
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    start = lines.index("dependencies = [")
+    entries = lines[start + 1 : lines.index("]", start)]
+
+    assert entries
+    assert not [line for line in entries if not line.partition("#")[2].strip()]
