@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lsp_server.completion.cache import Suggestion, TypedThroughCache
 from lsp_server.completion.snapshot import Snapshot
@@ -137,11 +138,23 @@ class Completer:
             line_prefix=_ends(plain(ask.snapshot.line_prefix)),
             deadline_ms=settings.deadline_ms,
         )
-        seconds = settings.deadline_ms / 1000 + _GRACE_SECONDS
-        try:
-            return await asyncio.wait_for(self._engine.complete(request), seconds)
-        except asyncio.TimeoutError:
-            raise EngineError(f"no answer from the engine within {seconds:g} s: the next request tries again") from None
+        return await _within(settings.deadline_ms / 1000 + _GRACE_SECONDS, self._engine.complete(request))
+
+
+async def _within(seconds: float, answer: Coroutine[Any, Any, CompletionResult]) -> CompletionResult:
+    """The engine's answer. Before Python 3.12 `asyncio.wait_for` drops a cancellation that arrives together with it.
+
+    Raises: EngineError when it does not come in time.
+    """
+    task = asyncio.ensure_future(answer)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done:
+            raise EngineError(f"no answer from the engine within {seconds:g} s: the next request tries again")
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)  # the engine has let go of it before anyone asks again
 
 
 def _without_lone_space(ask: _Ask) -> _Ask | None:

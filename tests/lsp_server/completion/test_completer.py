@@ -30,6 +30,21 @@ def answers(*texts: str) -> FakeEngine:
     return FakeEngine(lambda request, index: [texts[index % len(texts)]])
 
 
+class EngineOnHold(FakeEngine):
+    """Has its answer at once, and hands it over when the test says so."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self.asked = asyncio.Event()
+        self.go_on: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
+        result = await super().complete(request, on_tokens)
+        self.asked.set()
+        await self.go_on
+        return result
+
+
 @pytest.fixture
 def make_completer(tokenizer: CodeTokenizer, sentinels: Sentinels, layout: PromptLayout) -> MakeCompleter:
     return lambda engine: Completer(engine=engine, tokenizer=tokenizer, sentinels=sentinels, layout=layout)
@@ -242,6 +257,18 @@ async def test_a_question_that_the_engine_drops_for_a_newer_one_is_cancelled(mak
     await engine.close()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_cancellation_that_arrives_together_with_an_answer_counts(make_completer: MakeCompleter) -> None:
+    """The answer behind a lone space that does not fit leads to a second question, which nobody wants any more."""
+    engine = EngineOnHold(lambda request, index: ["x"])
+    task = asyncio.create_task(make_completer(engine).suggest(at_cursor("x = |"), Settings(), True))
+    await asyncio.wait_for(engine.asked.wait(), 10)
+    engine.go_on.set_result(None)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(engine.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from raw_client import GHOST_TEXT_CLIENT, RawClient
 
 StartClient = Callable[..., Awaitable[RawClient]]
+SETTINGS = {"debounceMs": 0, "maxNewTokens": 512, "deadlineMs": 60_000}
+"""An endless answer must not come to its end while a test that cancels it waits for a busy machine."""
 _NUMBERS = itertools.count(1)
 
 
@@ -35,7 +37,7 @@ async def start_client() -> AsyncIterator[StartClient]:
 async def own_client(start_client: StartClient) -> RawClient:
     """An editor with ghost text, whose model is ready, and whose server the test may end."""
     client = await start_client()
-    await client.initialize(GHOST_TEXT_CLIENT, initializationOptions={"debounceMs": 0})
+    await client.initialize(GHOST_TEXT_CLIENT, initializationOptions=SETTINGS)
     await client.until_ready()
     return client
 
@@ -43,7 +45,7 @@ async def own_client(start_client: StartClient) -> RawClient:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_client() -> AsyncIterator[RawClient]:
     client = await RawClient.start()
-    await client.initialize(GHOST_TEXT_CLIENT, initializationOptions={"debounceMs": 0})
+    await client.initialize(GHOST_TEXT_CLIENT, initializationOptions=SETTINGS)
     await client.until_ready()
     yield client
     await client.kill()
@@ -55,5 +57,5 @@ async def client(shared_client: RawClient) -> AsyncIterator[RawClient]:
     shared_client.uri = f"file:///project/doc{next(_NUMBERS)}.py"
     shared_client.forget_the_past()
     yield shared_client
-    shared_client.notify("workspace/didChangeConfiguration", {"settings": {"parrotlet": {"debounceMs": 0}}})
+    shared_client.notify("workspace/didChangeConfiguration", {"settings": {"parrotlet": SETTINGS}})
     shared_client.notify("textDocument/didClose", {"textDocument": {"uri": shared_client.uri}})
