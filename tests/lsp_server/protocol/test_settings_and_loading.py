@@ -75,14 +75,14 @@ async def test_each_bad_setting_is_told_once_and_the_others_count(client: RawCli
     for _ in range(2):
         client.notify(
             "workspace/didChangeConfiguration",
-            {"settings": {"parrotlet": {"enabeld": False, "maxNewTokens": 0, "numCandidates": 1}}},
+            {"settings": {"parrotlet": {"enabeld": False, "topP": 2.0, "numCandidates": 1}}},
         )
     client.open("result = ")
     assert texts(await client.inline(0, 9, trigger=1)) == ["compute()"]
     logged = [note["params"] for note in client.notifications if note["method"] == "window/logMessage"]
     assert [entry["type"] for entry in logged] == [2, 2]
     assert "did you mean parrotlet.enabled?" in logged[0]["message"]
-    assert "parrotlet.maxNewTokens is 0" in logged[1]["message"]
+    assert "parrotlet.topP is 2.0" in logged[1]["message"]
 
 
 async def test_settings_of_any_shape_are_survived(client: RawClient) -> None:
