@@ -32,31 +32,45 @@ class Ahead:
 
     def __init__(self) -> None:
         self._guesses: dict[str, _Guess] = {}
+        self._asked: dict[str, Snapshot] = {}
+        """The latest real question about each document."""
 
     def expect(self, completer: Completer, snapshot: Snapshot, settings: Settings) -> None:
-        """The editor will probably ask here; an earlier guess about the document is given up."""
-        self.forget(snapshot.uri)
+        """The editor will probably ask here; an earlier guess about the document is given up.
+
+        Nothing is done twice: reading a prompt again would throw away what the engine wrote behind it.
+        """
+        guess = self._guesses.get(snapshot.uri)
+        if self._asked.get(snapshot.uri) == snapshot or (guess is not None and guess.snapshot == snapshot):
+            return
+        self._give_up(snapshot.uri)
         task = asyncio.ensure_future(_quietly(completer, snapshot, settings))
         self._guesses[snapshot.uri] = _Guess(snapshot=snapshot, task=task)
         task.add_done_callback(lambda _: self._discard(snapshot.uri, task))
 
     def make_way(self, snapshot: Snapshot) -> None:
         """A real question comes: only work for this very question may go on, and then its answer is the one wanted."""
+        self._asked[snapshot.uri] = snapshot
         guess = self._guesses.get(snapshot.uri)
         if guess is not None and guess.snapshot != snapshot:
-            self.forget(snapshot.uri)
+            self._give_up(snapshot.uri)
 
     def forget(self, uri: str) -> None:
-        if (guess := self._guesses.pop(uri, None)) is not None:
-            guess.task.cancel()
+        """The document was closed."""
+        self._asked.pop(uri, None)
+        self._give_up(uri)
 
     def stop(self) -> None:
         for uri in list(self._guesses):
-            self.forget(uri)
+            self._give_up(uri)
 
     async def settle(self) -> None:
         """Wait until nothing is under way."""
         await asyncio.gather(*(guess.task for guess in self._guesses.values()), return_exceptions=True)
+
+    def _give_up(self, uri: str) -> None:
+        if (guess := self._guesses.pop(uri, None)) is not None:
+            guess.task.cancel()
 
     def _discard(self, uri: str, task: asyncio.Task[None]) -> None:
         if (guess := self._guesses.get(uri)) is not None and guess.task is task:

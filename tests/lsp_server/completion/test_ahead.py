@@ -131,6 +131,31 @@ async def test_the_next_edit_gives_an_earlier_guess_up(
     assert read_prompts(engine, tokenizer) == ["abc"]
 
 
+async def test_a_place_that_was_asked_about_is_not_read_again(ahead: Ahead, make_completer: MakeCompleter) -> None:
+    """Its question may still be under way: nothing is known of it yet."""
+    engine = FakeEngine(lambda request, index: [])
+    ahead.make_way(at_cursor("x =|"))
+    ahead.expect(make_completer(engine), at_cursor("x =|"), SETTINGS)
+    await ahead.settle()
+    assert engine.prefills == []
+    ahead.forget("u")
+    ahead.expect(make_completer(engine), at_cursor("x =|"), SETTINGS)
+    await ahead.settle()
+    assert len(engine.prefills) == 1
+
+
+async def test_the_same_guess_goes_on(ahead: Ahead, make_completer: MakeCompleter) -> None:
+    engine = FakeEngine(lambda request, index: [" 1\n"] if len(engine.requests) == 1 else ["y", " = 2\n"])
+    completer = make_completer(engine)
+    await completer.suggest(at_cursor("x =|"), SETTINGS, True)
+    ahead.expect(completer, at_cursor("x = 1|"), SETTINGS)
+    while len(engine.requests) < 2:
+        await asyncio.sleep(0)
+    ahead.expect(completer, at_cursor("x = 1|"), SETTINGS)
+    await ahead.settle()
+    assert len(engine.requests) == 2
+
+
 async def test_a_failure_is_silent(
     ahead: Ahead, make_completer: MakeCompleter, caplog: pytest.LogCaptureFixture
 ) -> None:
