@@ -22,11 +22,16 @@ class Anticipation:
     def __init__(self, *, readiness: Readiness, configuration: Configuration) -> None:
         self._readiness, self._configuration = readiness, configuration
         self._ahead = Ahead()
+        self._latest: Snapshot | None = None
+        readiness.on_ready = self._repeat
 
     def expect(self, snapshot: Snapshot | None) -> None:
         """A question will probably come from here."""
+        if snapshot is None:
+            return
+        self._latest = snapshot
         settings, completer = self._configuration.settings, self._readiness.completer
-        if snapshot is None or completer is None:
+        if completer is None:
             return
         if settings.enabled and snapshot.language not in settings.disabled_languages:
             self._ahead.expect(completer, snapshot, settings)
@@ -36,10 +41,19 @@ class Anticipation:
         self._ahead.make_way(snapshot)
 
     def forget(self, uri: str) -> None:
+        """The document was closed."""
+        if self._latest is not None and self._latest.uri == uri:
+            self._latest = None
         self._ahead.forget(uri)
 
     def stop(self) -> None:
         self._ahead.stop()
+
+    def _repeat(self) -> None:
+        """The model is there: what was expected while it loaded, and perhaps asked, could not be read."""
+        if self._latest is not None:
+            self._ahead.forget(self._latest.uri)
+            self.expect(self._latest)
 
 
 def cursor_of(params: object) -> tuple[str, types.Position] | None:

@@ -130,7 +130,7 @@ async def test_where_suggestions_are_off_nothing_is_read(client: RawClient) -> N
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_typing_while_the_model_loads_reads_nothing_and_tells_nothing(
+async def test_what_was_typed_while_the_model_loaded_is_read_when_it_is_there_and_nobody_is_told(
     start_client: StartClient, tmp_path: Path
 ) -> None:
     ready = tmp_path / "ready"
@@ -138,8 +138,9 @@ async def test_typing_while_the_model_loads_reads_nothing_and_tells_nothing(
     await client.initialize(GHOST_TEXT_CLIENT)
     client.open("result ")
     client.type_text(0, 7, "=")
+    assert texts(await client.inline(0, 8)) == []
     assert (await client.status())["num_prefills"] == 0
     ready.touch()
-    await client.until_ready()
+    await client.until_status(lambda status: status["num_prefills"] == 1)
     assert texts(await client.inline(0, 8)) == [" compute()"]
     assert client.notifications == []
