@@ -17,7 +17,7 @@ import lsp_server
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.model.bundle import EMBEDDED, MANIFEST
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Of the messages on the socket; any change of them changes it."""
 RUNTIME_FOLDER_VARIABLE = "PARROTLET_RUNTIME_DIR"
 APPLICATION = "parrotlet"

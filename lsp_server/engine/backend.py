@@ -1,7 +1,7 @@
 """What the engine asks of a network that decodes: caches, and one forward pass over the new tokens of several of them.
 
-Every back end keeps the same promise: a token's logits depend on the tokens before it in its cache, and on nothing that
-happens to be computed beside it.
+A token's logits are those of the tokens before it in its cache, whatever is computed beside it: bit for bit on the
+native back end, up to the last digits on torch, where the order of sums follows the shape of the pass.
 
 Shape suffixes: N tokens whose logits are wanted, V vocabulary.
 """
@@ -64,6 +64,11 @@ class Backend(Protocol[C]):
     @property
     def draft_tokens(self) -> int:
         """The most drafts that are worth verifying in one pass; 0 where a pass over more tokens costs too much more."""
+        ...
+
+    @property
+    def draft_cost(self) -> float:
+        """What one more token in a pass costs, as a share of a pass over one token."""
         ...
 
     def new_cache(self) -> C:

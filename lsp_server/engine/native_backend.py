@@ -81,6 +81,7 @@ class NativeBackend:
 
     device = "cpu"
     draft_tokens = DRAFT_TOKENS
+    draft_cost = 0.25
 
     @property
     def vocab_size(self) -> int:
