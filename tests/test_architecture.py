@@ -84,12 +84,14 @@ MAY_IMPORT_TORCH = (
     "lsp_server.engine.torch_backend",
     "lsp_server.engine.sampler",
     "lsp_server.model.gpt2",
+    "lsp_server.model.ngrams",
     "lsp_server.model.weights",
     "trainer.checkpoint",
     "trainer.dataset",
     "trainer.evaluate",
     "trainer.export",
     "trainer.loop",
+    "trainer.ngrams",
     "trainer.optim",
 )
 STARTS_WITHOUT_TORCH = (

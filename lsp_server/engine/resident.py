@@ -14,6 +14,7 @@ from lsp_server.engine.backends import open_backend
 from lsp_server.engine.decoding import Decoding, check_prompt, prefill
 from lsp_server.engine.slots import DEFAULT_CACHE_BYTES, SlotPool
 from lsp_server.model.bundle import open_bundle
+from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.tokenizer import CodeTokenizer
 
 AnySpans = list[Span[Any]]  # Any: of whatever cache the back end has
@@ -28,8 +29,10 @@ class ResidentModel:
         tokenizer: CodeTokenizer,
         name: str,
         max_cache_bytes: int = DEFAULT_CACHE_BYTES,
+        drafts: NgramTable | None = None,
     ) -> None:
         self.name = name
+        self._drafts = drafts
         self._backend, self._tokenizer = backend, tokenizer
         self._slots = SlotPool(backend, max_cache_bytes)
 
@@ -47,7 +50,9 @@ class ResidentModel:
         """
         bundle = open_bundle(bundle_path)
         backend = open_backend(bundle, device_name, num_threads, backend_name)
-        return cls(backend, bundle.load_tokenizer(), str(bundle.path))
+        path = bundle.drafts_path
+        drafts = None if path is None else NgramTable.load(path, backend.vocab_size)
+        return cls(backend, bundle.load_tokenizer(), str(bundle.path), drafts=drafts)
 
     @property
     def device(self) -> str:
@@ -68,7 +73,13 @@ class ResidentModel:
         check_prompt(self._backend, request.prompt_ids)
         with self._slots.use(request.document) as slot:
             decoding = Decoding(
-                self._backend, self._tokenizer, slot, request, received_at=received_at, on_tokens=on_tokens
+                self._backend,
+                self._tokenizer,
+                slot,
+                request,
+                received_at=received_at,
+                draft_table=self._drafts,
+                on_tokens=on_tokens,
             )
             return (yield from decoding.steps())
 

@@ -15,7 +15,7 @@ from typing import Protocol
 _ID_BYTES = 4
 LONGEST_MATCH = 8
 SHORTEST_MATCH = 2
-_ACCEPTANCE_BY_MATCH = {2: 0.45, 3: 0.6, 4: 0.7, 5: 0.75, 6: 0.8, 7: 0.8, 8: 0.85}
+_ACCEPTANCE_BY_MATCH = {2: 0.70, 3: 0.80, 4: 0.84, 5: 0.86, 6: 0.87, 7: 0.90, 8: 0.96}
 """Share of drafted tokens that the network agrees with, by the length of the match that they follow.
 
 Measured with the embedded model on held-out files: `make bench-speculation`.
@@ -27,7 +27,9 @@ _PRIOR_TOKENS = 4
 class DraftTable(Protocol):
     """What usually comes behind a few tokens, learned with the model."""
 
-    def propose(self, ids: Sequence[int], limit: int) -> list[int]: ...
+    def propose(self, ids: Sequence[int], limit: int, least: float) -> list[int]:
+        """Up to `limit` tokens, as long as all are right with a probability of at least `least`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Drafter:
         """Up to `limit` tokens, as many as pay where each costs `cost` of a plain step."""
         found = self._after_longest_match(limit)
         if found is None:
-            return self._table.propose(self._last_ids(), limit) if self._table else []
+            return self._table.propose(self._last_ids(), limit, cost) if self._table else []
         known = found.acceptance * _PRIOR_TOKENS + self._num_accepted
         acceptance = known / (_PRIOR_TOKENS + self._num_checked)
         return found.ids[: draft_length(acceptance, cost, limit)]
