@@ -20,6 +20,8 @@ _ACCEPTANCE_BY_MATCH = {2: 0.70, 3: 0.80, 4: 0.84, 5: 0.86, 6: 0.87, 7: 0.90, 8:
 
 Measured with the embedded model on held-out files: `make bench-speculation`.
 """
+_TABLE_ACCEPTANCE = 0.5
+"""Share of the table's word that holds where the text itself has no example; measured likewise."""
 _PRIOR_TOKENS = 4
 """Tokens' worth of trust in the table above, against what this request's own drafts have met with."""
 
@@ -62,7 +64,8 @@ class Drafter:
         """Up to `limit` tokens, as many as pay where each costs `cost` of a plain step."""
         found = self._after_longest_match(limit)
         if found is None:
-            return self._table.propose(self._last_ids(), limit, cost) if self._table else []
+            least = cost / _TABLE_ACCEPTANCE
+            return self._table.propose(self._last_ids(), limit, least) if self._table else []
         known = found.acceptance * _PRIOR_TOKENS + self._num_accepted
         acceptance = known / (_PRIOR_TOKENS + self._num_checked)
         return found.ids[: draft_length(acceptance, cost, limit)]
