@@ -39,7 +39,9 @@ def check_prompt(backend: AnyBackend, prompt_ids: Sequence[int]) -> None:
     if len(prompt_ids) > backend.context_tokens:
         window = backend.context_tokens
         raise PromptError(f"the prompt has {len(prompt_ids)} tokens, the model's window {window}: shorten it")
-    strange = next((number for number in prompt_ids if not 0 <= number < backend.vocab_size), None)
+    strange = next(
+        (number for number in (min(prompt_ids), max(prompt_ids)) if not 0 <= number < backend.vocab_size), None
+    )
     if strange is not None:
         last = backend.vocab_size - 1
         raise PromptError(f"the prompt holds token id {strange}, the vocabulary ends at {last}: encode it again")

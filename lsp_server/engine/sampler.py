@@ -34,8 +34,7 @@ class Sampler:
         Raises: EngineError when the logits are not finite numbers.
         """
         ids_B = logits_BV.argmax(dim=1) if self._params.greedy else self._sample(logits_BV, rows)
-        logprobs_B = logits_BV.gather(1, ids_B[:, None])[:, 0] - logits_BV.logsumexp(dim=1)
-        logprobs = logprobs_B.tolist()
+        logprobs = logits_BV.log_softmax(dim=1).gather(1, ids_B[:, None])[:, 0].tolist()
         if not all(map(math.isfinite, logprobs)):
             raise EngineError(f"the model computes no finite numbers on {logits_BV.device}: use --device cpu")
         return ids_B.tolist(), logprobs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
 from typing import Generic
 
 from lsp_server.engine.backend import Backend, C
@@ -26,8 +25,7 @@ class Slot(Generic[C]):
 
         The prompt's last token is never reused, because its logits are needed.
         """
-        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self.ids, prompt_ids, strict=False)))
-        num_reused = min(common, len(prompt_ids) - 1)
+        num_reused = min(_num_common(self.ids, prompt_ids), len(prompt_ids) - 1)
         self.truncate(num_reused)
         return num_reused
 
@@ -83,3 +81,11 @@ class SlotPool(Generic[C]):
             if self.num_bytes <= self._max_bytes:
                 return
             del self._slots[document]
+
+
+def _num_common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Length of the common beginning."""
+    for index, (left, right) in enumerate(zip(first, second, strict=False)):
+        if left != right:
+            return index
+    return min(len(first), len(second))

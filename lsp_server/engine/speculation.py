@@ -8,6 +8,7 @@ draft that is one certain guess, this is rejection sampling (Leviathan et al. 20
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,14 +47,14 @@ class Drafter:
     """Guesses how one text goes on: as it went on where its end stood before, else as the table says."""
 
     def __init__(self, prompt_ids: Sequence[int], table: DraftTable | None = None) -> None:
-        self._text = bytearray(b"".join(token_id.to_bytes(_ID_BYTES, "little") for token_id in prompt_ids))
+        self._text = bytearray(struct.pack(f"={len(prompt_ids)}I", *prompt_ids))
         self._table = table
         self._num_checked = 0
         self._num_accepted = 0
 
     def add(self, token_id: int) -> None:
         """The text goes on with this token."""
-        self._text += token_id.to_bytes(_ID_BYTES, "little")
+        self._text += struct.pack("=I", token_id)
 
     def learn(self, num_checked: int, num_accepted: int) -> None:
         """So many drafted tokens were checked until the first wrong one, and so many were right."""
