@@ -19,8 +19,6 @@ namespace ISA {
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Int __attribute__((vector_size(4 * LANES)));
 typedef uint32_t Word __attribute__((vector_size(4 * LANES)));
-typedef uint16_t Half __attribute__((vector_size(2 * LANES)));
-typedef int8_t Bytes __attribute__((vector_size(LANES)));
 typedef int8_t Weights __attribute__((vector_size(4 * LANES)));
 
 template <class V, class P> INLINE V load(const P* from) {
@@ -30,7 +28,11 @@ template <class V, class P> INLINE V load(const P* from) {
 }
 template <class V, class P> INLINE void store(P* to, const V& value) { memcpy(to, &value, sizeof value); }
 INLINE Vec spread(float x) { return x - Vec{}; }
-INLINE Vec from_bf16(const uint16_t* from) { return (Vec)(__builtin_convertvector(load<Half>(from), Word) << 16); }
+// Of each pair of bf16 the first, or the second: pairs are two vectors, for one instruction each.
+INLINE Vec one_of(const uint16_t* pairs, bool second) {
+    const Word words = load<Word>(pairs);
+    return (Vec)(second ? words & 0xffff0000u : words << 16);
+}
 
 INLINE Int add_products(Int sums, const Weights& weights, const uint8_t* inputs) {
     for (int i = 0; i < LANES; ++i)
@@ -95,18 +97,19 @@ TARGET void quantise(const float* x, int width, int row, int rows, const Quantis
     const int first = row - row % TILE, stride = std::min(rows - first, TILE) * STEP;
     uint8_t* q = to.values + (size_t)first * (width / 4) * STEP + (row - first) * STEP;
     int32_t start = 0;
-    for (int i = 0; i < width; i += MOST_LANES) {
-        int8_t plain[MOST_LANES], absolute[MOST_LANES], negative[MOST_LANES];
-        for (int j = 0; j < MOST_LANES; ++j) plain[j] = (int8_t)((x[i + j] * scale + magic) - magic);
-        for (int j = 0; j < MOST_LANES; ++j) {
-            negative[j] = plain[j] < 0 ? -1 : 0;
-            absolute[j] = (int8_t)(plain[j] < 0 ? -plain[j] : plain[j]);
-            plain[j] = (int8_t)(plain[j] + BIAS);
+    for (int i = 0; i < width; i += 256) {
+        const int count = std::min(width - i, 256);
+        int8_t plain[256], negative[256], absolute[256];  // loops this plain become vector code
+        for (int j = 0; j < count; ++j) plain[j] = (int8_t)(int)((x[i + j] * scale + magic) - magic);
+        for (int j = 0; STEP == 8 && j < count; ++j) {
+            negative[j] = (int8_t)(plain[j] >> 7);
+            absolute[j] = (int8_t)((plain[j] ^ negative[j]) - negative[j]);
+            start += absolute[j] & negative[j];
         }
-        for (int j = 0; STEP == 8 && j < MOST_LANES; ++j) start += absolute[j] & negative[j];
-        for (int four = 0; four < MOST_LANES; four += 4, q += stride) {
-            memcpy(q, (STEP == 8 ? absolute : plain) + four, 4);
-            if (STEP == 8) memcpy(q + 4, negative + four, 4);
+        for (int j = 0; BIAS && j < count; ++j) plain[j] = (int8_t)(plain[j] + BIAS);
+        for (int j = 0; j < count; j += 4, q += stride) {
+            memcpy(q, (STEP == 8 ? absolute : plain) + j, 4);
+            if (STEP == 8) memcpy(q + 4, negative + j, 4);
         }
     }
     to.starts[row] = start;
@@ -172,14 +175,17 @@ TARGET void multiply(const Linear& linear, const Quantised& x, int rows, const O
     }
 }
 
-// One head's new keys, [S / BLOCK][D][BLOCK], and values, [S][D], as bf16.
+// One head's new keys and values, as bf16 in pairs: keys [S / BLOCK][D][4][LANES][2] with neighbouring vectors of positions
+// paired, values [S / 2][D][2] with neighbouring positions paired.
 const int BLOCK = 8 * LANES;
 TARGET void remember(const Head& head, const float* key, const float* value, int position) {
-    uint16_t* keys = head.keys + (size_t)(position / BLOCK) * head.width * BLOCK + position % BLOCK;
-    uint16_t* values = head.values + (size_t)position * head.width;
+    const int vector = position % BLOCK / LANES;
+    uint16_t* keys = head.keys + (size_t)(position / BLOCK) * head.width * BLOCK +
+                     (vector / 2 * LANES + position % LANES) * 2 + vector % 2;
+    uint16_t* values = head.values + (size_t)(position / 2) * head.width * 2 + position % 2;
     for (int d = 0; d < head.width; ++d) {
         keys[(size_t)d * BLOCK] = to_bf16(key[d]);
-        values[d] = to_bf16(value[d]);
+        values[2 * d] = to_bf16(value[d]);
     }
 }
 
@@ -192,7 +198,7 @@ template <int N> INLINE void score(const Head& head, const float* const* queries
         Vec sums[N][vectors] = {};
         for (int d = 0; d < head.width; ++d, keys += BLOCK)
             for (int v = 0; v < vectors; ++v) {
-                const Vec key = from_bf16(keys + v * LANES);
+                const Vec key = one_of(keys + v / 2 * 2 * LANES, v % 2);
                 for (int n = 0; n < N; ++n) sums[n][v] += key * queries[n][d];
             }
         for (int n = 0; n < N; ++n)
@@ -224,12 +230,18 @@ INLINE int mix(const Head& head, const float* const* weights, int length, int d,
         Vec sums[N][VECTORS];
         for (int n = 0; n < N; ++n)
             for (int v = 0; v < VECTORS; ++v) sums[n][v] = load<Vec>(mixed[n] + d + v * LANES);
-        const uint16_t* values = head.values + d;
-        for (int s = 0; s < length; ++s, values += head.width)
+        const uint16_t* values = head.values + 2 * d;
+        const auto add = [&](int s, bool second) TARGET {
             for (int v = 0; v < VECTORS; ++v) {
-                const Vec value = from_bf16(values + v * LANES);
-                for (int n = 0; n < N; ++n) sums[n][v] += value * weights[n][s];
+                const Vec value = one_of(values + v * 2 * LANES, second);
+                for (int n = 0; n < N; ++n) sums[n][v] += value * weights[n][s + second];
             }
+        };
+        for (int s = 0; s + 2 <= length; s += 2, values += 2 * head.width) {
+            add(s, false);
+            add(s, true);
+        }
+        if (length % 2) add(length - 1, false);
         for (int n = 0; n < N; ++n)
             for (int v = 0; v < VECTORS; ++v) store(mixed[n] + d + v * LANES, sums[n][v]);
     }
