@@ -19,6 +19,7 @@ from lsp_server.model.bundle import open_bundle
 from lsp_server.model.gpt2 import GPT2
 
 AnyBackend = Backend[Any]  # Any: each has a cache of its own kind
+needs_int8 = pytest.mark.skipif(not backends.has_int8_products(), reason="torch's int8 products are not exact here")
 IDS = [50, 60, 70, 80, 90, 51, 61, 71, 81, 91, 52]
 
 
@@ -27,7 +28,7 @@ IDS = [50, 60, 70, 80, 90, 51, 61, 71, 81, 91, 52]
     [
         pytest.param("auto", "native int8", marks=needs_kernel),
         pytest.param("native", "native int8", marks=needs_kernel),
-        ("int8", "torch int8"),
+        pytest.param("int8", "torch int8", marks=needs_int8),
         ("full", "torch float32"),
     ],
 )
@@ -55,6 +56,12 @@ def test_a_torch_without_int8_products_computes_in_full_precision(
     assert open_backend(open_bundle(bundle), "cpu", 1).name == "torch float32"
 
 
+def test_inexact_int8_products_are_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "has_int8_products", lambda: False)
+    with pytest.raises(SettingsError, match="backend int8 needs a processor with VNNI"):
+        open_backend(open_bundle(bundle), "cpu", 1, "int8")
+
+
 @pytest.mark.parametrize(("device", "name"), [("cpu", "fast"), ("cpu", "")])
 def test_a_name_that_is_no_back_end_is_refused(bundle: Path, device: str, name: str) -> None:
     with pytest.raises(SettingsError, match=f"backend is '{name}': choose one of auto, native"):
@@ -70,6 +77,7 @@ def test_torchs_back_end_gives_the_networks_logits(network: GPT2) -> None:
     torch.testing.assert_close(logits(backend, IDS), network(torch.tensor([IDS]))[0], rtol=1e-4, atol=1e-4)
 
 
+@needs_int8
 def test_an_int8_product_is_that_of_the_rounded_numbers() -> None:
     """Coarsely: what torch does to the inputs depends on the processor."""
     generator = torch.Generator().manual_seed(1)
@@ -82,6 +90,7 @@ def test_an_int8_product_is_that_of_the_rounded_numbers() -> None:
     assert float(error_TO.max()) > 0
 
 
+@needs_int8
 def test_int8_layers_stand_for_all_of_the_networks(network: GPT2) -> None:
     expected = network(torch.tensor([IDS]))[0]
     other = tiny_network()

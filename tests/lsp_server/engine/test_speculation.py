@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -195,35 +196,49 @@ def test_seeded_samples_with_drafts_are_those_without(network: GPT2, tokenizer: 
     assert num_accepted > 10
 
 
+class LikeliestTable:
+    """Proposes the likeliest token behind the last one."""
+
+    def __init__(self, likeliest: dict[int, int]) -> None:
+        self._likeliest = likeliest
+
+    def propose(self, ids: Sequence[int], limit: int, least: float) -> list[int]:
+        return [self._likeliest[ids[-1]]] if ids[-1] in self._likeliest else []
+
+
 @needs_kernel
 def test_samples_with_drafts_follow_the_networks_distribution(network: GPT2, tokenizer: CodeTokenizer) -> None:
-    """Chi-square over the second token, its draft being the likeliest one, against the network's probabilities.
+    """Chi-square over pairs of tokens, the second drafted as the likeliest one, against the network's probabilities.
 
-    By Laurent and Massart (2000), lemma 1, a right implementation is over the bound for one choice of seeds in a million.
+    By Laurent and Massart (2000), lemma 1, a right implementation exceeds it for one choice of seeds in a million.
     """
     backend = NativeBackend(network, 1)
-    prompt_ids, temperature = [50, 60, 70, 80], 2.0
-    first = int(next_logits(backend, prompt_ids).argmax())
-    probabilities = (next_logits(backend, [*prompt_ids, first]) / temperature).softmax(0).tolist()
-    table = FixedTable(probabilities.index(max(probabilities)))
+    prompt_ids, num_draws = [50, 60, 70, 80], 2000
+    firsts = top_four(backend, prompt_ids)
+    seconds = {first: top_four(backend, [*prompt_ids, first]) for first in firsts}
+    expected = {(i, j): num_draws * firsts[i] * p for i, found in seconds.items() for j, p in found.items()}
+    assert not {token_id for pair in expected for token_id in pair} & set(tokenizer.sentinel_ids.values())
+    table = LikeliestTable({first: max(found, key=found.__getitem__) for first, found in seconds.items()})
     drafting: AnyBackend = DraftingBackend(backend, 8)  # type: ignore[assignment]
-    num_accepted, drawn = 0, []
-    for seed in range(2500):
-        sampling = SamplingParams(temperature=temperature, top_p=1.0, max_new_tokens=3, seed=seed)
+    counts: Counter[tuple[int, ...]] = Counter()
+    num_accepted = 0
+    for seed in range(num_draws):
+        sampling = SamplingParams(temperature=TEMPERATURE, top_k=4, top_p=1.0, max_new_tokens=3, seed=seed)
         (ids,), accepted = decode(drafting, tokenizer, prompt_ids, sampling, table, check=False)
         num_accepted += accepted
-        if len(ids) > 1 and ids[0] == first:
-            drawn.append(ids[1])
-    sentinels = set(tokenizer.sentinel_ids.values())  # these end an answer, and are no second token
-    share = 1 - sum(probabilities[token_id] for token_id in sentinels)
-    expected = {i: len(drawn) * p / share for i, p in enumerate(probabilities) if i not in sentinels}
-    kinds = [token_id for token_id, mean in expected.items() if mean >= 5]
-    chi_square = sum((drawn.count(token_id) - expected[token_id]) ** 2 / expected[token_id] for token_id in kinds)
+        counts[ids[:2]] += 1
+    chi_square = sum((counts[pair] - mean) ** 2 / mean for pair, mean in expected.items())
     log_odds = math.log(1e6)
-    assert num_accepted > 30
-    assert len(kinds) >= 5
-    assert chi_square < len(kinds) + 2 * math.sqrt(len(kinds) * log_odds) + 2 * log_odds
+    assert min(expected.values()) >= 5
+    assert num_accepted > 300
+    assert chi_square < len(expected) + 2 * math.sqrt(len(expected) * log_odds) + 2 * log_odds
 
 
-def next_logits(backend: AnyBackend, ids: list[int]) -> torch.Tensor:
-    return backend.forward([Span(cache=backend.new_cache(), ids=ids)])[0][-1]
+TEMPERATURE = 6.0
+
+
+def top_four(backend: AnyBackend, ids: list[int]) -> dict[int, float]:
+    """The four likeliest next tokens and their probabilities among them."""
+    logits_V = backend.forward([Span(cache=backend.new_cache(), ids=ids)])[0][-1]
+    top = (logits_V / TEMPERATURE).topk(4)
+    return dict(zip(top.indices.tolist(), top.values.softmax(0).tolist(), strict=True))
