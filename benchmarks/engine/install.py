@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.engine.process import ROOT
+from benchmarks.engine.process import ROOT, shown
 
 BENCH = ROOT / ".bench"
 PYTHON = BENCH / "venv" / "bin" / "python"
@@ -64,7 +64,7 @@ def _install_packages() -> None:
     stamp = BENCH / "requirements.installed"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == PINS.read_text(encoding="utf-8"):
         return
-    print(f"== setting up the peers' packages in {PYTHON.parent.parent}", flush=True)
+    print(f"== setting up the peers' packages in {shown(PYTHON.parent.parent)}", flush=True)
     _run([sys.executable, "-m", "venv", str(PYTHON.parent.parent)], "venv")
     _run([str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(PINS)], "pip")
     shutil.copy(PINS, stamp)
@@ -100,7 +100,7 @@ def _run(command: Sequence[str], name: str) -> None:
     with log.open("w", encoding="utf-8") as output:
         status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
     if status:
-        raise InstallError(f"{name} failed with status {status}: see {log}")
+        raise InstallError(f"{name} failed with status {status}: see {shown(log)}")
 
 
 def main() -> None:

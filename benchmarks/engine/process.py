@@ -89,7 +89,12 @@ class EngineProcess:
             self._process.wait(STOP_SECONDS)
         lines = self._log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         last = lines[-1] if lines else "it said nothing"
-        return RunnerError(f"{self.name} ended ({last}): the whole story is in {self._log_path}")
+        return RunnerError(f"{self.name} ended ({last}): the whole story is in {shown(self._log_path)}")
+
+
+def shown(path: Path) -> Path:
+    """A path as results may hold it: no folder of this machine above the project."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 def runner_environment() -> dict[str, str]:

@@ -20,6 +20,7 @@ class Hello:
 
     version: str
     threads: int
+    """0 where the engine chooses."""
     backend: str = ""
 
 

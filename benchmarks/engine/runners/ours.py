@@ -22,7 +22,7 @@ class Ours:
         self._loop = asyncio.new_event_loop()
         self._engine = LocalEngine(bundle, "cpu", threads)
         self._loop.run_until_complete(self._ready())
-        self.hello = _hello(threads)
+        self.hello = Hello(version="this checkout", threads=threads or 0)
 
     def ask(self, question: Question) -> Answer:
         request = CompletionRequest(
@@ -60,12 +60,6 @@ class Ours:
             await asyncio.sleep(POLL_SECONDS)
         if status.state is EngineState.FAILED:
             raise RuntimeError(status.message)
-
-
-def _hello(threads: int | None) -> Hello:
-    from lsp_server.engine.device import default_num_threads  # torch, which the engine's own thread has loaded by now
-
-    return Hello(version="this checkout", threads=threads or default_num_threads())
 
 
 def main() -> None:
