@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
+
+from lsp_server.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("parrotlet", "torch", "tokenizers", "transformers")
@@ -51,7 +49,8 @@ class Figure:
         target = "" if self.target is None else f"target {sign} {self.target:g}"
         if self.ratio_target is not None:
             target = f"target ratio {sign} {self.ratio_target:g}"
-        return f"{self.name:<46} {self.value:>9.3g} {self.unit:<10} {peer:<58} {target:<20} {self.verdict}".rstrip()
+        value = f"{self.value:.0f}" if abs(self.value) >= 1000 else f"{self.value:.3g}"  # never 1.64e+03
+        return f"{self.name:<46} {value:>9} {self.unit:<10} {peer:<58} {target:<20} {self.verdict}".rstrip()
 
 
 def publish(name: str, figures: Sequence[Figure], notes: dict[str, object] | None = None) -> Path:
@@ -68,22 +67,4 @@ def publish(name: str, figures: Sequence[Figure], notes: dict[str, object] | Non
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    return {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    features = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile") if f" {name}" in flags]
-    return f"{models[0] if models else 'unknown'} ({', '.join(features)})"
+    return describe_machine(PACKAGES)

@@ -14,7 +14,7 @@ SMALL = GPT2Config(vocab_size=2_000, context_tokens=128, width=128, num_layers=4
 def greedy(num_tokens: int) -> list[int]:
     network, ids = random_network(SMALL).eval(), list(range(100, 116))
     for _ in range(num_tokens):
-        ids.append(int(network(torch.tensor([ids]), last_only=True).argmax()))
+        ids.append(int(network(torch.tensor([ids]))[:, -1].argmax()))
     return ids[16:]
 
 
