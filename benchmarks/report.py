@@ -23,7 +23,13 @@ class Figure:
     peer: str = ""
     peer_value: float | None = None
     target: float | None = None
+    ratio_target: float | None = None
+    """A target for the ratio to the peer, in place of one for the value itself."""
     higher_is_better: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ratio_target is not None and (self.target is not None or not self.peer_value):
+            raise ValueError(f"{self.name}: a ratio's target needs a peer's value, and no target beside it")
 
     @property
     def ratio(self) -> float | None:
@@ -31,17 +37,20 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        if self.target is None:
+        measured, target = (self.value, self.target) if self.ratio_target is None else (self.ratio, self.ratio_target)
+        if measured is None or target is None:
             return ""
-        reached = self.value >= self.target if self.higher_is_better else self.value <= self.target
+        reached = measured >= target if self.higher_is_better else measured <= target
         return "ok" if reached else "short"
 
     def line(self) -> str:
         peer = "" if self.peer_value is None else f"{self.peer} {self.peer_value:.3g}, ratio {self.ratio:.2f}"
         sign = ">=" if self.higher_is_better else "<="
         target = "" if self.target is None else f"target {sign} {self.target:g}"
+        if self.ratio_target is not None:
+            target = f"target ratio {sign} {self.ratio_target:g}"
         value = f"{self.value:.0f}" if abs(self.value) >= 1000 else f"{self.value:.3g}"  # never 1.64e+03
-        return f"{self.name:<34} {value:>9} {self.unit:<12} {peer:<44} {target:<16} {self.verdict}".rstrip()
+        return f"{self.name:<46} {value:>9} {self.unit:<10} {peer:<58} {target:<20} {self.verdict}".rstrip()
 
 
 def publish(name: str, figures: Sequence[Figure], notes: dict[str, object] | None = None) -> Path:

@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "trainer.checkpoint",
         "trainer.config",
         "trainer.network",
+        "trainer.ngrams",
         "trainer.packing",
         "lsp_server.model",
         "lsp_server.errors",
@@ -74,18 +75,24 @@ MAY_IMPORT = {
 
 TORCH = ("torch", "safetensors", "accelerate", "transformers")
 MAY_IMPORT_TORCH = (
+    "lsp_server.engine.backend",
+    "lsp_server.engine.backends",
     "lsp_server.engine.decoding",
     "lsp_server.engine.device",
-    "lsp_server.engine.kv_cache",
+    "lsp_server.engine.int8_linear",
+    "lsp_server.engine.native_backend",
     "lsp_server.engine.resident",
+    "lsp_server.engine.torch_backend",
     "lsp_server.engine.sampler",
     "lsp_server.model.gpt2",
+    "lsp_server.model.ngrams",
     "lsp_server.model.weights",
     "trainer.checkpoint",
     "trainer.dataset",
     "trainer.evaluate",
     "trainer.export",
     "trainer.loop",
+    "trainer.ngrams",
     "trainer.optim",
 )
 STARTS_WITHOUT_TORCH = (

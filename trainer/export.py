@@ -12,13 +12,15 @@ from safetensors.torch import load_file
 
 from lsp_server.errors import CheckpointError
 from lsp_server.model.gpt2 import GPT2
+from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.prompt import PromptLayout
 from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.model.weights import write_bundle
 from trainer.checkpoint import latest_checkpoint, read_progress
 from trainer.config import Recipe
 from trainer.network import network_config
-from trainer.packing import read_index
+from trainer.ngrams import count_ngrams
+from trainer.packing import TokenStream, read_index
 
 DTYPE = torch.float16
 """Half the bytes of fp32, three more bits of precision than bf16; GPT-2's weights are far inside its range."""
@@ -39,9 +41,22 @@ def export(recipe: Recipe, run_dir: Path) -> Path:
     )
     partial = run_dir / "bundle.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    write_bundle(partial, network=network, tokenizer=tokenizer, layout=layout, provenance=provenance, dtype=DTYPE)
+    write_bundle(
+        partial,
+        network=network,
+        tokenizer=tokenizer,
+        layout=layout,
+        provenance=provenance,
+        dtype=DTYPE,
+        drafts=_drafts(run_dir, tokenizer),
+    )
     shutil.rmtree(run_dir / "bundle", ignore_errors=True)
     return partial.rename(run_dir / "bundle")
+
+
+def _drafts(run_dir: Path, tokenizer: CodeTokenizer) -> NgramTable:
+    stream = TokenStream.open(run_dir / "packed", "train")
+    return count_ngrams(stream, tokenizer.vocab_size, frozenset(tokenizer.sentinel_ids.values()))
 
 
 def _trained(recipe: Recipe, run_dir: Path, vocab_size: int) -> tuple[GPT2, dict[str, Any]]:

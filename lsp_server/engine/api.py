@@ -103,7 +103,11 @@ class Timings:
     reused_tokens: int
     """Prompt tokens found in the document's KV slot."""
     new_tokens: int
-    """Decoding steps taken (the longest candidate's length)."""
+    """Tokens drawn for the longest candidate, with those behind its end."""
+    num_passes: int = 0
+    """Forward passes that drew them; fewer than tokens where drafts were right."""
+    drafted_tokens: int = 0
+    accepted_drafts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,8 @@ class EngineStatus:
     model: str
     """Path of the bundle."""
     device: str
+    backend: str = ""
+    """What computes, such as `native int8 (avx2)`."""
     message: str = ""
     """The error's one line when the state is FAILED."""
     pid: int = 0

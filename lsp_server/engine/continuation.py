@@ -42,10 +42,14 @@ class Continuation:
         self._text_lengths: list[int] = []
         self._text = ""
         self._num_streamed = 0
+        self.num_drawn = 0
+        self.last_id = -1
         self.finish_reason: FinishReason | None = None
 
     def add(self, token_id: int, logprob: float) -> None:
         """Take the next token; sets `finish_reason` when it is the last one."""
+        self.num_drawn += 1
+        self.last_id = token_id
         if token_id in self._sentinels:  # no sentinel is text: whatever follows one belongs to another file
             self.finish(FinishReason.END_OF_TEXT)
             return

@@ -1,60 +1,76 @@
-"""Decodes one request, step by step: after every forward pass the caller may look up, and stop for good.
+"""Decodes one request: a generator that says which tokens it wants read next, and is sent their logits.
 
-Knows the network, a cache slot and the tokenizer; knows nothing of queues, threads or sockets.
+Whoever drives it may read several requests' tokens in one pass, may look up after every pass, and may stop for good.
+Knows a cache slot, the sampler and the tokenizer; knows nothing of networks, queues, threads or sockets.
 
-Shape suffixes: B rows, T new tokens, V vocabulary.
+Shape suffixes: B rows, N tokens whose logits are wanted, V vocabulary.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, FinishReason, OnTokens, Timings
+from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.continuation import Continuation, Detokenizer, ranked
-from lsp_server.engine.kv_cache import CacheRows, Slot
 from lsp_server.engine.sampler import Sampler
+from lsp_server.engine.slots import Slot
+from lsp_server.engine.speculation import Drafter, DraftTable
 from lsp_server.errors import PromptError
-from lsp_server.model.gpt2 import GPT2
 
 PREFILL_TOKENS = 128
 """Prompt tokens in one step: small enough that a cancelled prefill ends within tens of milliseconds on a CPU."""
+AnySpan = Span[Any]  # Any: of whatever cache the back end has
+AnySlot = Slot[Any]  # Any: as above
+AnyBackend = Backend[Any]  # Any: as above
 
 
-def check_prompt(network: GPT2, prompt_ids: Sequence[int]) -> None:
+def check_prompt(backend: AnyBackend, prompt_ids: Sequence[int]) -> None:
     """Raises: PromptError when the network cannot read the prompt."""
     if not prompt_ids:
         raise PromptError("the prompt is empty: send at least one token")
-    if len(prompt_ids) > network.config.context_tokens:
-        window = network.config.context_tokens
+    if len(prompt_ids) > backend.context_tokens:
+        window = backend.context_tokens
         raise PromptError(f"the prompt has {len(prompt_ids)} tokens, the model's window {window}: shorten it")
-    strange = next((number for number in prompt_ids if not 0 <= number < network.config.vocab_size), None)
+    strange = next(
+        (number for number in (min(prompt_ids), max(prompt_ids)) if not 0 <= number < backend.vocab_size), None
+    )
     if strange is not None:
-        size = network.config.vocab_size
-        raise PromptError(f"the prompt holds token id {strange}, the vocabulary ends at {size - 1}: encode it again")
+        last = backend.vocab_size - 1
+        raise PromptError(f"the prompt holds token id {strange}, the vocabulary ends at {last}: encode it again")
 
 
-@torch.inference_mode()
-def forward(network: GPT2, ids: Sequence[Sequence[int]], rows: CacheRows) -> Tensor:
-    """Logits after the last of each row's new tokens, BV, in fp32."""
-    ids_BT = torch.tensor(ids, device=network.wte.weight.device)
-    return network(ids_BT, rows, last_only=True).float()  # type: ignore[no-any-return]  # nn.Module calls are Any
-
-
-def prefill(network: GPT2, slot: Slot, prompt_ids: Sequence[int]) -> Generator[Tensor, None, None]:
-    """Read what the slot does not hold of the prompt; yields the logits after each step, the last one's counts.
+def prefill(slot: AnySlot, prompt_ids: Sequence[int]) -> Generator[list[AnySpan], list[Tensor], Tensor]:
+    """Read what the slot does not hold of the prompt; returns the logits behind its last token, NV.
 
     A caller that stops early leaves the slot with what was read so far.
     """
+    logits_NV = torch.empty(0)
     for start in range(slot.reuse(prompt_ids), len(prompt_ids), PREFILL_TOKENS):
         chunk = prompt_ids[start : start + PREFILL_TOKENS]
-        logits_BV = forward(network, [chunk], slot.rows)
+        is_last = start + len(chunk) == len(prompt_ids)
+        (logits_NV,) = yield [Span(cache=slot.cache, ids=chunk, num_logits=int(is_last))]
         slot.extend(chunk)
-        yield logits_BV
+    return logits_NV
+
+
+@dataclass(slots=True, kw_only=True)
+class _Row:
+    """One candidate on its way."""
+
+    number: int
+    continuation: Continuation
+    cache: Any  # Any: the back end's cache
+    drafter: Drafter | None
+    drafts: list[int]
+    """Guesses behind the last token, read in the same pass."""
 
 
 class Decoding:
@@ -62,20 +78,21 @@ class Decoding:
 
     def __init__(
         self,
-        network: GPT2,
+        backend: AnyBackend,
         tokenizer: Detokenizer,
-        slot: Slot,
+        slot: AnySlot,
         request: CompletionRequest,
         *,
         received_at: float,
+        draft_table: DraftTable | None = None,
         on_tokens: OnTokens | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`received_at` is when the engine received the request, on `clock`, in seconds."""
-        self._network, self._slot, self._request, self._clock = network, slot, request, clock
+        self._backend, self._slot, self._request, self._clock = backend, slot, request, clock
         self._received_at = received_at
         self._deadline = None if request.deadline_ms is None else received_at + request.deadline_ms / 1000
-        window_tokens = network.config.context_tokens - len(request.prompt_ids) + 1  # the last needs no position
+        window_tokens = backend.context_tokens - len(request.prompt_ids) + 1  # the last needs no position
         self._max_new_tokens = min(request.sampling.max_new_tokens, window_tokens)
         num_rows = 1 if request.sampling.greedy else request.sampling.num_candidates  # greedy rows would be equal
         self._continuations = [
@@ -87,17 +104,23 @@ class Decoding:
             )
             for row in range(num_rows)
         ]
-        self._num_steps = 0
+        self._draft_table = draft_table
+        self._sampler = Sampler(request.sampling, num_rows)
+        self._num_passes = 0
+        self._num_drafted = 0
+        self._num_accepted = 0
         self._num_reused = 0
 
-    def steps(self) -> Generator[None, None, CompletionResult]:
-        """Yields after every forward pass; returns the ranked candidates."""
+    def steps(self) -> Generator[list[AnySpan], list[Tensor], CompletionResult]:
+        """Yields what is to be read in the next pass, for its logits; returns the ranked candidates."""
         started_at = self._clock()
-        logits_BV = yield from self._read_prompt()
+        logits_NV = yield from self._read_prompt()
         prefilled_at = self._clock()
-        if logits_BV is not None:
-            yield from self._write(logits_BV)
-        self._finish_all(FinishReason.DEADLINE)
+        if logits_NV is not None:
+            yield from self._write(logits_NV)
+        for continuation in self._continuations:
+            if continuation.finish_reason is None:
+                continuation.finish(FinishReason.DEADLINE)
         return CompletionResult(
             candidates=ranked([each.candidate() for each in self._continuations]),
             timings=Timings(
@@ -106,58 +129,109 @@ class Decoding:
                 decode_ms=(self._clock() - prefilled_at) * 1000,
                 prompt_tokens=len(self._request.prompt_ids),
                 reused_tokens=self._num_reused,
-                new_tokens=self._num_steps,
+                new_tokens=max(each.num_drawn for each in self._continuations),
+                num_passes=self._num_passes,
+                drafted_tokens=self._num_drafted,
+                accepted_drafts=self._num_accepted,
             ),
         )
 
-    def _read_prompt(self) -> Generator[None, None, Tensor | None]:
-        """The logits after the prompt, or None when the deadline passed before."""
-        if self._expired():
-            return None
+    def _read_prompt(self) -> Generator[list[AnySpan], list[Tensor], Tensor | None]:
+        """The logits behind the prompt, NV, or None when the deadline passed before."""
         prompt_ids = self._request.prompt_ids
         if self._request.sampling.seed is not None:
-            self._slot.clear()  # what was read in other portions differs in the last digit, and may tip a draw
+            self._slot.truncate(0)  # on torch, what was read in other portions differs in the last digit
         self._num_reused = self._slot.reuse(prompt_ids)
-        logits_BV = None
-        for logits_BV in prefill(self._network, self._slot, prompt_ids):
-            yield
-            if self._expired():
-                return logits_BV if len(self._slot.ids) == len(prompt_ids) else None
-        return logits_BV
+        reading = prefill(self._slot, prompt_ids)
+        spans = next(reading)
+        while not self._expired():
+            logits = yield spans
+            try:
+                spans = reading.send(logits)
+            except StopIteration as stop:
+                logits_NV: Tensor = stop.value
+                return logits_NV
+        return None
 
-    def _write(self, logits_BV: Tensor) -> Generator[None, None, None]:
-        """Draw, feed back, and drop each row as it ends."""
-        unfinished = self._continuations
-        sampler = Sampler(self._request.sampling, len(unfinished))
-        rows = self._slot.rows
-        if len(unfinished) > 1:
-            rows = rows.fork(len(unfinished), self._max_new_tokens)
-            logits_BV = logits_BV.expand(len(unfinished), -1)
+    def _write(self, logits_NV: Tensor) -> Generator[list[AnySpan], list[Tensor], None]:
+        """Draw, read what was drawn, and drop each row as it ends."""
+        rows = self._rows()
+        logits = [logits_NV] * len(rows)
         while True:
-            self._num_steps += 1
-            ids, logprobs = sampler.draw(logits_BV)
-            for continuation, token_id, logprob in zip(unfinished, ids, logprobs, strict=True):
-                continuation.add(token_id, logprob)
-            going_on = [row for row, each in enumerate(unfinished) if each.finish_reason is None]
-            if not going_on or self._expired():
+            self._num_passes += 1
+            self._take(rows, logits)
+            rows = [row for row in rows if row.continuation.finish_reason is None]
+            if not rows or self._expired():
                 return
-            if len(going_on) < len(unfinished):
-                rows.keep(going_on)
-                sampler.keep(going_on)
-                unfinished = [unfinished[row] for row in going_on]
-            logits_BV = self._feed([ids[row] for row in going_on], rows)
-            yield
+            for row in rows:
+                row.drafts = self._drafts(row, len(rows))
+            spans = [self._span(row) for row in rows]
+            logits = yield spans
+            for row, span in zip(rows, spans, strict=True):
+                if row.cache is self._slot.cache:
+                    self._slot.extend(span.ids)
 
-    def _feed(self, ids: Sequence[int], rows: CacheRows) -> Tensor:
-        logits_BV = forward(self._network, [[token_id] for token_id in ids], rows)
-        if rows is self._slot.rows:
-            self._slot.extend(ids)
-        return logits_BV
+    def _rows(self) -> list[_Row]:
+        """A lone candidate writes into the document's slot, several into branches of it."""
+        prompt_ids = self._request.prompt_ids
+        speculates = self._backend.draft_tokens > 0
+        cache = self._slot.cache
+        alone = len(self._continuations) == 1
+        return [
+            _Row(
+                number=number,
+                continuation=continuation,
+                cache=cache if alone else self._backend.branch(cache, self._max_new_tokens),
+                drafter=Drafter(prompt_ids, self._draft_table) if speculates else None,
+                drafts=[],
+            )
+            for number, continuation in enumerate(self._continuations)
+        ]
 
-    def _finish_all(self, reason: FinishReason) -> None:
-        for continuation in self._continuations:
-            if continuation.finish_reason is None:
-                continuation.finish(reason)
+    def _take(self, rows: list[_Row], logits: Sequence[Tensor]) -> None:
+        """Draw each row's next token, and go on drawing where it is the draft that was read behind it."""
+        place, going_on = 0, list(range(len(rows)))
+        while going_on:
+            logits_BV = torch.stack([logits[index][place] for index in going_on])
+            ids, logprobs = self._sampler.draw(logits_BV, [rows[index].number for index in going_on])
+            drawn = zip(going_on, ids, logprobs, strict=True)
+            going_on = [index for index, token_id, logprob in drawn if self._add(rows[index], token_id, logprob, place)]
+            place += 1
+
+    def _add(self, row: _Row, token_id: int, logprob: float, place: int) -> bool:
+        """Take a row's next token; whether it is the draft at that place, so that another one can be drawn."""
+        row.continuation.add(token_id, logprob)
+        is_draft = place < len(row.drafts) and row.drafts[place] == token_id
+        goes_on = is_draft and row.continuation.finish_reason is None
+        if row.drafter is not None:
+            row.drafter.add(token_id)
+            if not goes_on and row.drafts:
+                self._settle(row, place + is_draft)
+        return goes_on
+
+    def _settle(self, row: _Row, num_accepted: int) -> None:
+        """Forget the drafts that were wrong."""
+        assert row.drafter is not None
+        row.drafter.learn(min(num_accepted + 1, len(row.drafts)), num_accepted)
+        self._num_drafted += len(row.drafts)
+        self._num_accepted += num_accepted
+        num_tokens = row.cache.num_tokens - (len(row.drafts) - num_accepted)
+        if row.cache is self._slot.cache:
+            self._slot.truncate(num_tokens)
+        else:
+            row.cache.truncate(num_tokens)
+
+    def _drafts(self, row: _Row, num_rows: int) -> list[int]:
+        """Guesses that fit the window, the token limit, and a pass that all rows share."""
+        if row.drafter is None:
+            return []
+        room = self._max_new_tokens - row.continuation.num_drawn - 1
+        limit = min(room, self._backend.draft_tokens // num_rows)
+        return row.drafter.draft(limit, self._backend.draft_cost) if limit > 0 else []
+
+    def _span(self, row: _Row) -> AnySpan:
+        ids = [row.continuation.last_id, *row.drafts]
+        return Span(cache=row.cache, ids=ids, num_logits=len(ids))
 
     def _expired(self) -> bool:
         return self._deadline is not None and self._clock() >= self._deadline

@@ -24,11 +24,12 @@ class LocalEngine:
         bundle: Path | None = None,
         device: str = "auto",
         threads: int | None = None,
+        backend: str = "auto",
         *,
         load_model: LoadModel | None = None,
     ) -> None:
         """`bundle` None is the embedded model; `load_model` replaces how it is read."""
-        self._worker = Worker(load_model or _loader(device, threads), bundle, device)
+        self._worker = Worker(load_model or _loader(device, threads, backend), bundle, device)
 
     async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
         self._worker.start()
@@ -89,10 +90,10 @@ class _Stream:
             self._on_tokens(candidate, text)
 
 
-def _loader(device: str, threads: int | None) -> Callable[[Path | None], Model]:
+def _loader(device: str, threads: int | None, backend: str) -> Callable[[Path | None], Model]:
     def load(bundle: Path | None) -> Model:
         from lsp_server.engine.resident import ResidentModel  # torch: a second's import, off the event loop
 
-        return ResidentModel.load(bundle, device, threads)
+        return ResidentModel.load(bundle, device, threads, backend)
 
     return load

@@ -1,45 +1,66 @@
-"""The resident model: network, tokenizer and cache slots. Used by one thread only; knows nothing of queues."""
+"""The resident model: back end, tokenizer and cache slots. Used by one thread only; knows nothing of queues."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
-import torch
+from torch import Tensor
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, OnTokens
+from lsp_server.engine.backend import Backend, Span
+from lsp_server.engine.backends import open_backend
 from lsp_server.engine.decoding import Decoding, check_prompt, prefill
-from lsp_server.engine.device import choose_device, compute_dtype, default_num_threads
-from lsp_server.engine.kv_cache import DEFAULT_CACHE_BYTES, SlotPool
+from lsp_server.engine.slots import DEFAULT_CACHE_BYTES, SlotPool
 from lsp_server.model.bundle import open_bundle
-from lsp_server.model.gpt2 import GPT2
+from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.tokenizer import CodeTokenizer
-from lsp_server.model.weights import load_gpt2
+
+AnySpans = list[Span[Any]]  # Any: of whatever cache the back end has
 
 
 class ResidentModel:
-    """Answers requests one at a time; each is a generator that yields after every forward pass."""
+    """Answers requests; each is a generator of the tokens to read next, which `forward` reads for many at a time."""
 
     def __init__(
-        self, network: GPT2, tokenizer: CodeTokenizer, name: str, max_cache_bytes: int = DEFAULT_CACHE_BYTES
+        self,
+        backend: Backend[Any],  # Any: as above
+        tokenizer: CodeTokenizer,
+        name: str,
+        max_cache_bytes: int = DEFAULT_CACHE_BYTES,
+        drafts: NgramTable | None = None,
     ) -> None:
-        weight = network.wte.weight
         self.name = name
-        self.device = str(weight.device)
-        self._network, self._tokenizer = network, tokenizer
-        self._slots = SlotPool(network.config, weight.device, weight.dtype, max_cache_bytes)
+        self._drafts = drafts
+        self._backend, self._tokenizer = backend, tokenizer
+        self._slots = SlotPool(backend, max_cache_bytes)
 
     @classmethod
-    def load(cls, bundle_path: Path | None, device_name: str = "auto", num_threads: int | None = None) -> ResidentModel:
+    def load(
+        cls,
+        bundle_path: Path | None,
+        device_name: str = "auto",
+        num_threads: int | None = None,
+        backend_name: str = "auto",
+    ) -> ResidentModel:
         """Read a bundle; None is the embedded one.
 
-        Raises: BundleError, SettingsError.
+        Raises: BundleError, SettingsError, EngineError.
         """
         bundle = open_bundle(bundle_path)
-        device = choose_device(device_name)
-        torch.set_num_threads(num_threads or default_num_threads())
-        network = load_gpt2(bundle, device, compute_dtype(device))
-        return cls(network, bundle.load_tokenizer(), str(bundle.path))
+        backend = open_backend(bundle, device_name, num_threads, backend_name)
+        path = bundle.drafts_path
+        drafts = None if path is None else NgramTable.load(path, backend.vocab_size)
+        return cls(backend, bundle.load_tokenizer(), str(bundle.path), drafts=drafts)
+
+    @property
+    def device(self) -> str:
+        return self._backend.device
+
+    @property
+    def backend_name(self) -> str:
+        return self._backend.name
 
     @property
     def num_slots(self) -> int:
@@ -47,18 +68,30 @@ class ResidentModel:
 
     def complete(
         self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None = None
-    ) -> Generator[None, None, CompletionResult]:
+    ) -> Generator[AnySpans, list[Tensor], CompletionResult]:
         """Raises: PromptError, EngineError."""
-        check_prompt(self._network, request.prompt_ids)
-        slot = self._slots.open(request.document)
-        decoding = Decoding(self._network, self._tokenizer, slot, request, received_at=received_at, on_tokens=on_tokens)
-        return (yield from decoding.steps())
+        check_prompt(self._backend, request.prompt_ids)
+        with self._slots.use(request.document) as slot:
+            decoding = Decoding(
+                self._backend,
+                self._tokenizer,
+                slot,
+                request,
+                received_at=received_at,
+                draft_table=self._drafts,
+                on_tokens=on_tokens,
+            )
+            return (yield from decoding.steps())
 
-    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[None, None, None]:
+    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[AnySpans, list[Tensor], None]:
         """Raises: PromptError."""
-        check_prompt(self._network, prompt_ids)
-        for _ in prefill(self._network, self._slots.open(document), prompt_ids):
-            yield
+        check_prompt(self._backend, prompt_ids)
+        with self._slots.use(document) as slot:
+            yield from prefill(slot, prompt_ids)
+
+    def forward(self, spans: AnySpans) -> list[Tensor]:
+        """One pass over the tokens that several requests want read; each span's logits. Raises: EngineError."""
+        return self._backend.forward(spans)
 
     def forget(self, document: str) -> None:
         """Drop a document's slot."""

@@ -28,27 +28,22 @@ class Sampler:
         self._params = params
         self._generators = [_new_generator(params.seed, row) for row in range(num_rows)]
 
-    def draw(self, logits_BV: Tensor) -> tuple[list[int], list[float]]:
-        """One token id and its log-probability at temperature 1 for each row.
+    def draw(self, logits_BV: Tensor, rows: Sequence[int]) -> tuple[list[int], list[float]]:
+        """One token id and its log-probability at temperature 1 for each of the rows named.
 
         Raises: EngineError when the logits are not finite numbers.
         """
-        ids_B = logits_BV.argmax(dim=1) if self._params.greedy else self._sample(logits_BV)
-        logprobs_B = logits_BV.gather(1, ids_B[:, None])[:, 0] - logits_BV.logsumexp(dim=1)
-        logprobs = logprobs_B.tolist()
+        ids_B = logits_BV.argmax(dim=1) if self._params.greedy else self._sample(logits_BV, rows)
+        logprobs = logits_BV.log_softmax(dim=1).gather(1, ids_B[:, None])[:, 0].tolist()
         if not all(map(math.isfinite, logprobs)):
             raise EngineError(f"the model computes no finite numbers on {logits_BV.device}: use --device cpu")
         return ids_B.tolist(), logprobs
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drop all rows but these; theirs go on with the random numbers they would have had."""
-        self._generators = [self._generators[row] for row in rows]
-
-    def _sample(self, logits_BV: Tensor) -> Tensor:
+    def _sample(self, logits_BV: Tensor, rows: Sequence[int]) -> Tensor:
         shifted_BV = logits_BV - logits_BV.amax(dim=1, keepdim=True)
         probs_BK, ids_BK = self._distribution(shifted_BV / max(self._params.temperature, MIN_TEMPERATURE))
         # 1 - [0, 1) is never 0, and the left-most place that reaches it never has probability 0.
-        uniforms_B1 = torch.stack([1 - torch.rand(1, generator=generator) for generator in self._generators])
+        uniforms_B1 = torch.stack([1 - torch.rand(1, generator=self._generators[row]) for row in rows])
         cumulative_BK = probs_BK.cumsum(dim=1)
         targets_B1 = uniforms_B1.to(probs_BK.device) * cumulative_BK[:, -1:]
         last_place = cumulative_BK.shape[1] - 1  # passed only where the logits are no numbers

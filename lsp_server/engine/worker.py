@@ -1,11 +1,13 @@
 """The one thread that touches the model: its queue, supersession, cancellation, counters. Knows no torch, no sockets.
 
-A job's future is its cancellation flag: it stays pending until the job ends, so anybody may cancel it at any time, and
-the thread looks at it after every forward pass.
+Requests of different documents run side by side: each pass reads the next tokens of all of them, so none waits for the
+end of another. A job's future is its cancellation flag: it stays pending until the job ends, so anybody may cancel it
+at any time, and the thread looks at it after every pass.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -22,21 +24,30 @@ from lsp_server.errors import EngineError, EngineLoadingError, EngineUnavailable
 
 logger = logging.getLogger(__name__)
 
-Steps = Generator[None, None, Any]  # Any: a completion's result or None
-"""Work that yields after every forward pass."""
+MAX_RUNNING = 8
+"""Requests read in one pass; more only wait for each other on a CPU."""
+Steps = Generator[list[Any], list[Any], Any]  # Any: spans in, logits out, a completion's result or None in the end
+"""Work that yields the spans it wants read in the next pass, and is sent their logits."""
 
 
 class Model(Protocol):
     """What the worker drives."""
 
     name: str
-    device: str
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def backend_name(self) -> str: ...
 
     def complete(
         self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None = None
-    ) -> Generator[None, None, CompletionResult]: ...
+    ) -> Generator[list[Any], list[Any], CompletionResult]: ...
 
-    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[None, None, None]: ...
+    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[list[Any], list[Any], None]: ...
+
+    def forward(self, spans: list[Any]) -> list[Any]: ...
 
     def forget(self, document: str) -> None: ...
 
@@ -53,10 +64,14 @@ class Job:
     start: Callable[[Model], Steps]
     is_prefill: bool = False
     future: Future[Any] = field(default_factory=Future)  # Any: as in Steps
+    steps: Steps | None = None
+    """None until it runs."""
+    spans: list[Any] = field(default_factory=list)
+    """What it wants read next."""
 
 
 class Worker:
-    """Runs jobs one after the other: completions in order of arrival, prefills when there is nothing else to do."""
+    """Runs completions side by side, admitted in order of arrival, and prefills while there is nothing else to do."""
 
     def __init__(self, load_model: LoadModel, bundle: Path | None = None, device: str = "") -> None:
         self._load_model, self._bundle, self._device = load_model, bundle, device
@@ -65,7 +80,8 @@ class Worker:
         self._prefills: OrderedDict[str, Job] = OrderedDict()
         self._reloads: deque[tuple[Path | None, Future[None]]] = deque()
         self._forgotten: deque[str] = deque()
-        self._running: Job | None = None
+        self._running: OrderedDict[str, Job] = OrderedDict()
+        self._prefilling: Job | None = None
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._model: Model | None = None
@@ -105,7 +121,7 @@ class Worker:
         with self._changed:
             self._check_ready()
             self._num_requests += 1
-            outdated = [self._completions.get(job.document), self._running_completion(job.document)]
+            outdated = [self._completions.get(job.document), self._running.get(job.document)]
             idle_prefill = self._prefills.pop(job.document, None)
             self._completions[job.document] = job
             self._changed.notify_all()
@@ -155,6 +171,7 @@ class Worker:
                 state=self._state,
                 model=model.name if model else str(self._bundle or ""),
                 device=model.device if model else self._device,
+                backend=model.backend_name if model else "",
                 message=self._message,
                 pid=os.getpid(),
                 num_requests=self._num_requests,
@@ -179,11 +196,6 @@ class Worker:
         if self._stopping:
             raise EngineUnavailableError("the engine is shutting down: ask again to start a new one")
 
-    def _running_completion(self, document: str) -> Job | None:
-        running = self._running
-        same = running is not None and running.document == document and not running.is_prefill
-        return running if same else None
-
     def _discard(self, queue: OrderedDict[str, Job], job: Job) -> None:
         with self._changed:
             if queue.get(job.document) is job:
@@ -194,27 +206,62 @@ class Worker:
     def _run(self) -> None:
         self._load(self._bundle)
         while (task := self._next_task()) is not None:
-            task()
+            try:
+                task()
+            except Exception as error:  # a defect here must not leave everybody waiting for a thread that is gone
+                for job in self._under_way():
+                    self._fail(job, error)
+        for job in self._under_way():
+            self._end(job, error=EngineUnavailableError("the engine is shutting down: ask again"))
         self._reject_all()
 
     def _next_task(self) -> Callable[[], None] | None:
+        """What to do next, waiting for it if need be; None when the worker is to stop."""
         with self._changed:
-            self._running = None
-            while True:
-                if self._stopping:
-                    return None
+            while not self._stopping:
+                self._drop_outdated()
                 if self._forgotten:
                     document = self._forgotten.popleft()
                     return lambda: self._model.forget(document) if self._model else None
-                if self._reloads:
+                if self._reloads and not self._running:  # a request is answered by the model it began with
+                    self._let_go_of_prefill()
                     bundle, future = self._reloads.popleft()
                     return lambda: self._reload(bundle, future)
-                for queue in (self._completions, self._prefills):
-                    if queue:
-                        _, job = queue.popitem(last=False)
-                        self._running = job
-                        return lambda: self._drive(job)
+                if not self._reloads:
+                    self._admit()
+                if self._running or self._prefilling is not None:
+                    return self._advance
                 self._changed.wait()
+            return None
+
+    def _drop_outdated(self) -> None:
+        """Close what nobody waits for any more, and a prefill whose document has a newer one or a request."""
+        for job in self._under_way():
+            if job.future.done():
+                self._end(job)
+        prefill = self._prefilling
+        if prefill is not None and (prefill.document in self._completions or prefill.document in self._prefills):
+            self._end(prefill, result=None)
+
+    def _admit(self) -> None:
+        while self._completions and len(self._running) < MAX_RUNNING:
+            document, job = self._completions.popitem(last=False)
+            self._running[document] = job
+        if not self._running and self._prefilling is None and self._prefills:
+            _, self._prefilling = self._prefills.popitem(last=False)
+
+    def _let_go_of_prefill(self) -> None:
+        """Let a prefill begin again with the next model."""
+        job = self._prefilling
+        if job is not None:
+            self._close(job)
+            job.steps = None
+            self._prefills[job.document] = job
+            self._prefills.move_to_end(job.document, last=False)
+
+    def _under_way(self) -> list[Job]:
+        prefill = [] if self._prefilling is None else [self._prefilling]
+        return [*self._running.values(), *prefill]
 
     def _load(self, bundle: Path | None) -> Exception | None:
         """Load a model; returns what went wrong, and then keeps the model there was."""
@@ -239,39 +286,70 @@ class Worker:
         else:
             _reject(future, _shown(error))
 
-    def _drive(self, job: Job) -> None:
-        """Run a job to its end, or until it is cancelled, superseded or has to let a completion pass."""
+    def _advance(self) -> None:
+        """One pass for all running jobs; a prefill stands still while there are completions."""
         assert self._model is not None
-        steps = job.start(self._model)
+        jobs = list(self._running.values()) or self._under_way()
+        jobs = [job for job in jobs if job.steps is not None or self._begin(job, self._model)]
+        spans = [span for job in jobs for span in job.spans]
+        if not spans:
+            return
         try:
-            while not (job.future.done() or self._stopping):
-                if job.is_prefill and (self._completions or job.document in self._prefills):
-                    self._put_back(job)
-                    return
-                next(steps)
-                self._num_steps += 1
+            logits = self._model.forward(spans)
+        except Exception as error:  # a device's failure, out of memory included, must not end the thread
+            for job in jobs:
+                self._fail(job, error)
+            return
+        self._num_steps += 1
+        for job in jobs:
+            own, logits = logits[: len(job.spans)], logits[len(job.spans) :]
+            self._step(job, own)
+
+    def _begin(self, job: Job, model: Model) -> bool:
+        """Start a job; False where it ended at once."""
+        job.steps = job.start(model)
+        return self._step(job, None)
+
+    def _step(self, job: Job, logits: list[Any] | None) -> bool:  # Any: as in Steps
+        """Send a job its logits; False where that was the end of it."""
+        assert job.steps is not None
+        if job.future.done() or self._stopping:
+            return False  # closed before the next pass
+        try:
+            job.spans = job.steps.send(logits)  # type: ignore[arg-type]  # None only starts it
         except StopIteration as stop:
             self._count(stop.value)
-            _resolve(job.future, stop.value)
-        except Exception as error:  # one request's failure, out of memory included, must not end the thread
-            if not isinstance(error, ParrotletError):
-                logger.exception("a request failed")
-            self._model.forget(job.document)
-            _reject(job.future, _shown(error))
-        finally:
-            steps.close()
-            if self._stopping:
-                _reject(job.future, EngineUnavailableError("the engine is shutting down: ask again"))
+            self._end(job, result=stop.value)
+        except Exception as error:  # one request's failure must not end the others, nor the thread
+            self._fail(job, error)
+        else:
+            return True
+        return False
 
-    def _put_back(self, job: Job) -> None:
-        """Let a prefill wait its turn again; what it has read so far stays in its slot."""
+    def _fail(self, job: Job, error: Exception) -> None:
+        if not isinstance(error, ParrotletError):
+            logger.error("a request failed", exc_info=error)
+        self._end(job, error=_shown(error))
+        if self._model is not None:
+            self._model.forget(job.document)
+
+    def _end(self, job: Job, result: object = None, error: Exception | None = None) -> None:
+        """Take a job off, and answer it if nobody has."""
+        self._close(job)
+        if error is None:
+            _resolve(job.future, result)
+        else:
+            _reject(job.future, error)
+
+    def _close(self, job: Job) -> None:
         with self._changed:
-            outdated = job.document in self._completions or job.document in self._prefills
-            if not outdated:
-                self._prefills[job.document] = job
-                self._prefills.move_to_end(job.document, last=False)
-        if outdated:
-            _resolve(job.future, None)
+            if job is self._prefilling:
+                self._prefilling = None
+            elif self._running.get(job.document) is job:
+                del self._running[job.document]
+        if job.steps is not None:
+            with contextlib.suppress(Exception):
+                job.steps.close()
 
     def _count(self, result: CompletionResult | None) -> None:
         if result is not None:

@@ -4,6 +4,7 @@ server can open one; `weights` loads and writes the network.
     config.json, model.safetensors, generation_config.json, tokenizer.json, tokenizer_config.json
                         as transformers writes them for GPT2LMHeadModel
     parrotlet.json      format version, sentinel ids, prompt layout, sha256 of every other file, and provenance
+    drafts.safetensors  what usually follows a few tokens, for the engine's drafts; may be absent
     README.md           the model card
 """
 
@@ -28,6 +29,7 @@ TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 GENERATION_CONFIG = "generation_config.json"
 MODEL_CARD = "README.md"
+DRAFTS = "drafts.safetensors"
 FILES = (CONFIG, WEIGHTS, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, MODEL_CARD)
 EMBEDDED = Path(__file__).parent.parent / "bundled" / "default"
 REMEDY = "export it again with `parrotlet-train export`, or choose another model"
@@ -46,10 +48,15 @@ class Bundle:
     """Recipe, corpus hash, tokens seen and held-out figures, as the trainer wrote them."""
     fingerprint: str
     """Hash over the manifest, and so over every file."""
+    has_drafts: bool
 
     @property
     def weights_path(self) -> Path:
         return self.path / WEIGHTS
+
+    @property
+    def drafts_path(self) -> Path | None:
+        return self.path / DRAFTS if self.has_drafts else None
 
     @property
     def tokenizer_path(self) -> Path:
@@ -83,6 +90,7 @@ def open_bundle(path: Path | None = None) -> Bundle:
         sentinels=sentinels,
         provenance=manifest.get("provenance", {}),
         fingerprint=_sha256(path / MANIFEST),
+        has_drafts=DRAFTS in manifest["sha256"],
     )
     _check_fit(bundle)
     return bundle
@@ -92,11 +100,12 @@ def seal_bundle(
     path: Path, *, layout: PromptLayout, sentinels: Sentinels, provenance: Mapping[str, Any] | None = None
 ) -> Bundle:
     """Write the manifest over the files that stand in `path`, and open the result."""
+    names = [*FILES, DRAFTS] if (path / DRAFTS).is_file() else FILES
     manifest = {
         "format_version": FORMAT_VERSION,
         "sentinels": asdict(sentinels),
         "prompt": asdict(layout),
-        "sha256": {name: _sha256(_existing(path, name)) for name in FILES},
+        "sha256": {name: _sha256(_existing(path, name)) for name in names},
         "provenance": dict(provenance or {}),
     }
     (path / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -132,7 +141,7 @@ def _check_hashes(path: Path, manifest: Mapping[str, Any]) -> None:
     hashes = manifest.get("sha256")
     if not isinstance(hashes, dict):
         raise BundleError(f"{path / MANIFEST} lists no sha256 hashes: {REMEDY}")
-    for name in FILES:
+    for name in [*FILES, DRAFTS] if DRAFTS in hashes else FILES:
         if hashes.get(name) != _sha256(_existing(path, name)):
             raise BundleError(f"{path / name} does not match its hash in {MANIFEST}, it is damaged: {REMEDY}")
 

@@ -1,6 +1,6 @@
 """GPT-2, for training and for decoding: the one network of the project. Knows nothing of text, prompts or sampling.
 
-Shape suffixes: B rows, T new tokens, S cached tokens + T, H heads, D head width, C width (H*D), V vocabulary.
+Shape suffixes: B rows, T new tokens, H heads, D head width, C width (H*D), V vocabulary.
 Parameter names are those of `transformers.GPT2LMHeadModel` with `nn.Linear` in place of its transposed Conv1D; `to_hf`
 and `from_hf` convert both ways.
 """
@@ -45,20 +45,16 @@ class GPT2Config:
         return self.width // self.num_heads
 
 
-class KeyValueCache(Protocol):
-    """Keys and values of tokens already seen; the engine owns the memory behind it."""
+class KeyValueMemory(Protocol):
+    """Keys and values of tokens already seen, for one pass over new ones; the engine owns what is behind it."""
 
     @property
-    def num_tokens(self) -> int:
-        """Tokens held, the same for every row and layer, until `advance`."""
+    def positions_T(self) -> Tensor:
+        """Each new token's position."""
         ...
 
-    def append(self, layer: int, keys_BHTD: Tensor, values_BHTD: Tensor) -> tuple[Tensor, Tensor]:
-        """Store the new tokens behind `num_tokens`; returns all keys and values, each BHSD."""
-        ...
-
-    def advance(self, num_new_tokens: int) -> None:
-        """Count the tokens that every layer has appended."""
+    def attend(self, layer: int, queries_BHTD: Tensor, keys_BHTD: Tensor, values_BHTD: Tensor) -> Tensor:
+        """Store the new tokens' keys and values; returns what each query sees of all there are, mixed, BHTD."""
         ...
 
 
@@ -70,23 +66,17 @@ class Attention(nn.Module):
         self.c_attn = nn.Linear(config.width, 3 * config.width)
         self.c_proj = nn.Linear(config.width, config.width)
 
-    def forward(self, x_BTC: Tensor, layer: int, cache: KeyValueCache | None) -> Tensor:
+    def forward(self, x_BTC: Tensor, layer: int, memory: KeyValueMemory | None) -> Tensor:
         num_rows, num_new, width = x_BTC.shape
         qkv_BTHD = (part.view(num_rows, num_new, self.num_heads, -1) for part in self.c_attn(x_BTC).split(width, dim=2))
-        queries_BHTD, keys_BHSD, values_BHSD = (part.transpose(1, 2) for part in qkv_BTHD)
-        mask_TS = None
-        if cache is not None:
-            keys_BHSD, values_BHSD = cache.append(layer, keys_BHSD, values_BHSD)
-            if 1 < num_new < keys_BHSD.shape[2]:
-                mask_TS = _causal_mask(num_new, keys_BHSD.shape[2], x_BTC.device)
-        mixed_BHTD = F.scaled_dot_product_attention(
-            queries_BHTD,
-            keys_BHSD,
-            values_BHSD,
-            attn_mask=mask_TS,
-            is_causal=mask_TS is None and num_new > 1,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        queries_BHTD, keys_BHTD, values_BHTD = (part.transpose(1, 2) for part in qkv_BTHD)
+        if memory is None:
+            dropout = self.dropout if self.training else 0.0
+            mixed_BHTD = F.scaled_dot_product_attention(
+                queries_BHTD, keys_BHTD, values_BHTD, is_causal=True, dropout_p=dropout
+            )
+        else:
+            mixed_BHTD = memory.attend(layer, queries_BHTD, keys_BHTD, values_BHTD)
         mixed_BTC = mixed_BHTD.transpose(1, 2).reshape(num_rows, num_new, width)
         return F.dropout(self.c_proj(mixed_BTC), self.dropout, self.training)
 
@@ -111,8 +101,8 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.width, eps=LAYER_NORM_EPSILON)
         self.mlp = MLP(config)
 
-    def forward(self, x_BTC: Tensor, layer: int, cache: KeyValueCache | None) -> Tensor:
-        x_BTC = x_BTC + self.attn(self.ln_1(x_BTC), layer, cache)
+    def forward(self, x_BTC: Tensor, layer: int, memory: KeyValueMemory | None) -> Tensor:
+        x_BTC = x_BTC + self.attn(self.ln_1(x_BTC), layer, memory)
         output_BTC: Tensor = x_BTC + self.mlp(self.ln_2(x_BTC))
         return output_BTC
 
@@ -137,36 +127,28 @@ class GPT2(nn.Module):
                 scale = math.sqrt(2 * self.config.num_layers) if name.endswith("c_proj.weight") else 1.0
                 nn.init.normal_(parameter, std=INIT_STD / scale)
 
-    def hidden(self, ids_BT: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """The last layer's normalised output, BTC. With a cache, the new tokens stand behind those it holds."""
-        num_past = 0 if cache is None else cache.num_tokens
-        num_new = ids_BT.shape[1]
-        if num_past + num_new > self.config.context_tokens:
-            raise ValueError(f"{num_past + num_new} tokens do not fit {self.config.context_tokens} positions")
-        positions_T = torch.arange(num_past, num_past + num_new, device=ids_BT.device)
+    def hidden(self, ids_BT: Tensor, memory: KeyValueMemory | None = None) -> Tensor:
+        """The last layer's normalised output, BTC. With a memory, the new tokens stand behind those it holds."""
+        if memory is None:
+            num_new, num_positions = ids_BT.shape[1], self.config.context_tokens
+            if num_new > num_positions:
+                raise ValueError(f"{num_new} tokens do not fit {num_positions} positions")
+            positions_T = torch.arange(num_new, device=ids_BT.device)
+        else:
+            positions_T = memory.positions_T
         x_BTC = F.dropout(self.wte(ids_BT) + self.wpe(positions_T), self.config.dropout, self.training)
         for layer, block in enumerate(self.h):
-            x_BTC = block(x_BTC, layer, cache)
-        if cache is not None:
-            cache.advance(num_new)
+            x_BTC = block(x_BTC, layer, memory)
         normalised_BTC: Tensor = self.ln_f(x_BTC)
         return normalised_BTC
 
-    def forward(self, ids_BT: Tensor, cache: KeyValueCache | None = None, *, last_only: bool = False) -> Tensor:
-        """Logits BTV, or BV of the last token alone with `last_only`."""
-        x_BTC = self.hidden(ids_BT, cache)
-        if last_only:
-            return F.linear(x_BTC[:, -1], self.wte.weight)
-        return F.linear(x_BTC, self.wte.weight)
+    def forward(self, ids_BT: Tensor) -> Tensor:
+        """Logits, BTV."""
+        return F.linear(self.hidden(ids_BT), self.wte.weight)
 
     @property
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
-
-
-def _causal_mask(num_new: int, num_all: int, device: torch.device) -> Tensor:
-    """True where new token t may look at token s, TS; the new tokens are the last ones."""
-    return torch.ones(num_new, num_all, dtype=torch.bool, device=device).tril(num_all - num_new)
 
 
 def to_hf(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from lsp_server.errors import BundleError
 from lsp_server.model import bundle as files
 from lsp_server.model.bundle import REMEDY, Bundle, seal_bundle
 from lsp_server.model.gpt2 import GPT2, LAYER_NORM_EPSILON, GPT2Config, from_hf, to_hf
+from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.prompt import PromptLayout, Sentinels
 from lsp_server.model.tokenizer import END_OF_TEXT, CodeTokenizer
 
@@ -104,12 +105,15 @@ def write_bundle(
     card: str = "A model without a card.\n",
     provenance: Mapping[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
+    drafts: NgramTable | None = None,
 ) -> Bundle:
     """Write a whole bundle and open it, verified."""
     save_gpt2(network, folder, end_of_text=tokenizer.end_of_text, dtype=dtype)
     tokenizer.save(folder / files.TOKENIZER)
     _write_json(folder / files.TOKENIZER_CONFIG, _hf_tokenizer_config(network.config))
     (folder / files.MODEL_CARD).write_text(card, encoding="utf-8")
+    if drafts is not None:
+        drafts.save(folder / files.DRAFTS)
     return seal_bundle(folder, layout=layout, sentinels=Sentinels.of(tokenizer), provenance=provenance)
 
 

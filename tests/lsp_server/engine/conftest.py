@@ -8,13 +8,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lsp_server.engine.backend import Backend
+from lsp_server.engine.native import library
+from lsp_server.engine.native_backend import NativeBackend
 from lsp_server.engine.resident import ResidentModel
+from lsp_server.engine.torch_backend import TorchBackend
+from lsp_server.errors import EngineError
 from lsp_server.model.gpt2 import GPT2, GPT2Config
 from lsp_server.model.prompt import PromptLayout
 from lsp_server.model.tokenizer import CodeTokenizer
@@ -30,7 +36,7 @@ MakeBundle = Callable[[int], Path]
 
 def tiny_network(seed: int = 0) -> GPT2:
     """A network with weights so large that its choices are clear, where freshly initialised ones nearly tie."""
-    config = GPT2Config(vocab_size=VOCAB_SIZE, context_tokens=CONTEXT_TOKENS, width=32, num_layers=2, num_heads=4)
+    config = GPT2Config(vocab_size=VOCAB_SIZE, context_tokens=CONTEXT_TOKENS, width=32, num_layers=2, num_heads=2)
     network = GPT2(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -68,9 +74,26 @@ def network() -> GPT2:
     return tiny_network()
 
 
+def kernel_is_built() -> bool:
+    try:
+        library.load_library()
+    except EngineError:
+        return False
+    return True
+
+
+needs_kernel = pytest.mark.skipif(not kernel_is_built(), reason="the native kernel is not built: no C++ compiler")
+
+
+@pytest.fixture(params=["torch", pytest.param("native", marks=needs_kernel)])
+def backend(request: pytest.FixtureRequest, network: GPT2) -> Backend[Any]:
+    """The tiny network on each kind of back end."""
+    return TorchBackend(network, "torch float32") if request.param == "torch" else NativeBackend(network, 1)
+
+
 @pytest.fixture
-def model(network: GPT2, tokenizer: CodeTokenizer) -> ResidentModel:
-    return ResidentModel(network, tokenizer, "tiny")
+def model(backend: Backend[Any], tokenizer: CodeTokenizer) -> ResidentModel:
+    return ResidentModel(backend, tokenizer, "tiny")
 
 
 @pytest.fixture

@@ -25,12 +25,12 @@ DEVICE = "scripted"
 class ScriptedModel(SteppingModel):
     def complete(
         self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None = None
-    ) -> Generator[None, None, CompletionResult]:
+    ) -> Generator[list[str], list[str], CompletionResult]:
         while request.document.endswith("hang"):
             if on_tokens is not None:
                 on_tokens(0, "x")
             time.sleep(0.01)
-            yield
+            yield [request.document]
         return (yield from super().complete(request, received_at, on_tokens))
 
 

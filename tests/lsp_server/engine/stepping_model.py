@@ -23,11 +23,13 @@ class SteppingModel:
     """Answers with its name; a request takes `max_new_tokens` steps, a prefill one step a token."""
 
     def __init__(self, name: str = "stepping", *, free: bool = False) -> None:
-        self.name, self.device = name, "cpu"
+        self.name, self.device, self.backend_name = name, "cpu", "scripted"
         self.log: list[str] = []
-        """What the worker made it do: `begin D`, `step D`, `end D`, `forget D`."""
+        """What the worker made it do: `begin D`, `step D`, `end D`, `forget D`, `pass`."""
         self.failures: dict[str, Exception] = {}
         """Raised by the first step of a document's work."""
+        self.device_failure: Exception | None = None
+        """Raised by the next pass."""
         self._permits = threading.Semaphore(0)
         self._free = threading.Event()
         self._waiting = threading.Semaphore(0)
@@ -50,30 +52,39 @@ class SteppingModel:
 
     def complete(
         self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None = None
-    ) -> Generator[None, None, CompletionResult]:
+    ) -> Generator[list[str], list[str], CompletionResult]:
         yield from self._steps(request.document, request.sampling.max_new_tokens, on_tokens)
         candidate = Candidate(text=self.name, token_ids=(1,), mean_logprob=-1.0, finish_reason=FinishReason.LENGTH)
         timings = Timings(queue_ms=0.0, prefill_ms=0.0, decode_ms=0.0, prompt_tokens=10, reused_tokens=4, new_tokens=1)
         return CompletionResult(candidates=(candidate,), timings=timings)
 
-    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[None, None, None]:
+    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[list[str], list[str], None]:
         yield from self._steps(f"prefill {document}", len(prompt_ids), None)
 
     def forget(self, document: str) -> None:
         self.log.append(f"forget {document}")
 
-    def _steps(self, name: str, count: int, on_tokens: OnTokens | None) -> Generator[None, None, None]:
+    def forward(self, spans: list[str]) -> list[str]:
+        """A pass over the documents that want one; each gets its own name back."""
+        if not self._free.is_set():
+            self._waiting.release()
+            assert self._permits.acquire(timeout=WAIT_SECONDS)
+        failure, self.device_failure = self.device_failure, None
+        if failure is not None:
+            raise failure
+        self.log.append("pass")
+        self.log.extend(f"step {name}" for name in spans)
+        return list(spans)
+
+    def _steps(self, name: str, count: int, on_tokens: OnTokens | None) -> Generator[list[str], list[str], None]:
         self.log.append(f"begin {name}")
         for number in range(count):
-            if not self._free.is_set():
-                self._waiting.release()
-                assert self._permits.acquire(timeout=WAIT_SECONDS)
+            answer = yield [name]
+            assert answer == [name], "another document's logits"
             if name in self.failures:
                 raise self.failures.pop(name)
-            self.log.append(f"step {name}")
             if on_tokens is not None:
                 on_tokens(0, f"{number} ")
-            yield
         self.log.append(f"end {name}")
 
     def num_steps(self, name: str) -> int:

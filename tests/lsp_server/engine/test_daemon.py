@@ -135,7 +135,7 @@ async def test_a_client_that_leaves_takes_its_requests_with_it(running: Running)
     await running.until(lambda: running.daemon.num_sessions == 1)
     running.model.free()
     assert (await staying.ask(completion("d", 1)))["op"] == "result"
-    assert sum("step 1:" in line for line in running.model.log) <= 1
+    assert running.model.log.count("pass") == 2, "the one that was under way, and one for who stays"
     assert running.engine.num_queued == 0
     for task in lost:
         with pytest.raises(EngineUnavailableError):

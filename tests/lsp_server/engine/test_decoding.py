@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator
+from typing import Any, TypeVar
 
 import pytest
 import torch
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, FinishReason, SamplingParams, StopRule
+from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.decoding import PREFILL_TOKENS, Decoding
-from lsp_server.engine.kv_cache import SlotPool
 from lsp_server.engine.resident import ResidentModel
+from lsp_server.engine.slots import SlotPool
+from lsp_server.engine.torch_backend import TorchBackend
 from lsp_server.errors import PromptError
 from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.tokenizer import CodeTokenizer
 
+T = TypeVar("T")
 GREEDY = SamplingParams(temperature=0.0, max_new_tokens=24)
 
 
-def greedy_by_recomputation(network: GPT2, tokenizer: CodeTokenizer, prompt_ids: list[int], limit: int) -> list[int]:
-    """The naive loop: no cache, no batching."""
+AnyBackend = Backend[Any]  # Any: each has a cache of its own kind
+
+
+def all_logits(backend: AnyBackend, ids: list[int]) -> torch.Tensor:
+    """Behind each of the tokens, read in one piece into a new cache."""
+    return backend.forward([Span(cache=backend.new_cache(), ids=ids, num_logits=len(ids))])[0]
+
+
+def greedy_by_recomputation(
+    backend: AnyBackend, tokenizer: CodeTokenizer, prompt_ids: list[int], limit: int
+) -> list[int]:
+    """The naive loop: no reuse, no drafts, no batching."""
     ids = list(prompt_ids)
-    while len(ids) - len(prompt_ids) < limit and len(ids) <= network.config.context_tokens:
-        best = int(network(torch.tensor([ids]))[0, -1].argmax())
+    while len(ids) - len(prompt_ids) < limit and len(ids) <= backend.context_tokens:
+        best = int(all_logits(backend, ids)[-1].argmax())
         if best in tokenizer.sentinel_ids.values():
             break
         ids.append(best)
@@ -35,19 +49,21 @@ def request_of(prompt_ids: list[int], sampling: SamplingParams = GREEDY, **chang
     return CompletionRequest(prompt_ids=tuple(prompt_ids), sampling=sampling, **values)  # type: ignore[arg-type]
 
 
-def run(steps: Generator[None, None, CompletionResult]) -> tuple[CompletionResult, int]:
+def run(backend: AnyBackend, steps: Generator[list[Any], list[Any], T]) -> tuple[T, int]:
     """The result, and how many forward passes it took."""
-    num_steps = 0
+    num_passes = 0
+    logits = None
     while True:
         try:
-            next(steps)
+            spans = steps.send(logits)  # type: ignore[arg-type]  # None only starts it
         except StopIteration as stop:
-            return stop.value, num_steps
-        num_steps += 1
+            return stop.value, num_passes
+        logits = backend.forward(spans)
+        num_passes += 1
 
 
 def complete(model: ResidentModel, request: CompletionRequest) -> CompletionResult:
-    return run(model.complete(request, 0.0))[0]
+    return run(model._backend, model.complete(request, 0.0))[0]
 
 
 def random_ids(count: int, seed: int = 0) -> list[int]:
@@ -57,17 +73,17 @@ def random_ids(count: int, seed: int = 0) -> list[int]:
 
 @pytest.mark.parametrize("num_prompt_tokens", [1, 2, 17, PREFILL_TOKENS, PREFILL_TOKENS + 1, 150])
 def test_greedy_tokens_are_those_of_full_recomputation(
-    model: ResidentModel, network: GPT2, tokenizer: CodeTokenizer, num_prompt_tokens: int
+    model: ResidentModel, backend: AnyBackend, tokenizer: CodeTokenizer, num_prompt_tokens: int
 ) -> None:
     prompt_ids = random_ids(num_prompt_tokens, seed=num_prompt_tokens)
     result = complete(model, request_of(prompt_ids))
-    expected = greedy_by_recomputation(network, tokenizer, prompt_ids, GREEDY.max_new_tokens)
+    expected = greedy_by_recomputation(backend, tokenizer, prompt_ids, GREEDY.max_new_tokens)
     assert list(result.candidates[0].token_ids) == expected
     assert result.timings.reused_tokens == 0
 
 
 def test_an_editing_session_over_one_slot_gives_the_tokens_of_full_recomputation(
-    model: ResidentModel, network: GPT2, tokenizer: CodeTokenizer
+    model: ResidentModel, backend: AnyBackend, tokenizer: CodeTokenizer
 ) -> None:
     """Typing, backspace, accepting, jumping and candidates in between; every answer as if the slot were new."""
     generator = random.Random(5)
@@ -84,7 +100,7 @@ def test_an_editing_session_over_one_slot_gives_the_tokens_of_full_recomputation
         elif action == "sample":
             complete(model, request_of(prompt_ids, SamplingParams(num_candidates=3, max_new_tokens=5, seed=step)))
         result = complete(model, request_of(prompt_ids))
-        expected = greedy_by_recomputation(network, tokenizer, prompt_ids, GREEDY.max_new_tokens)
+        expected = greedy_by_recomputation(backend, tokenizer, prompt_ids, GREEDY.max_new_tokens)
         assert list(result.candidates[0].token_ids) == expected, action
         num_reused += result.timings.reused_tokens
         if action == "accept":
@@ -117,20 +133,20 @@ def test_a_seeded_request_repeats_to_the_last_digit_and_candidates_do_not_see_ea
 
 
 def test_a_nearly_cold_sample_of_several_candidates_is_greedy(
-    model: ResidentModel, network: GPT2, tokenizer: CodeTokenizer
+    model: ResidentModel, backend: AnyBackend, tokenizer: CodeTokenizer
 ) -> None:
     sampling = SamplingParams(temperature=1e-6, num_candidates=3, max_new_tokens=15, seed=0)
     result = complete(model, request_of(random_ids(20), sampling))
-    expected = greedy_by_recomputation(network, tokenizer, random_ids(20), 15)
+    expected = greedy_by_recomputation(backend, tokenizer, random_ids(20), 15)
     assert [list(each.token_ids) for each in result.candidates] == [expected] * 3
 
 
-def test_mean_logprob_is_the_networks_own(model: ResidentModel, network: GPT2) -> None:
+def test_mean_logprob_is_the_networks_own(model: ResidentModel, backend: AnyBackend) -> None:
     prompt_ids = random_ids(10)
     for sampling in (GREEDY, SamplingParams(temperature=1.3, num_candidates=3, seed=2, max_new_tokens=10)):
         for candidate in complete(model, request_of(prompt_ids, sampling)).candidates:
             ids = [*prompt_ids, *candidate.token_ids]
-            logprobs_TV = network(torch.tensor([ids]))[0].log_softmax(-1)
+            logprobs_TV = all_logits(backend, ids).log_softmax(-1)
             places = range(len(prompt_ids), len(ids))
             expected = sum(logprobs_TV[place - 1, ids[place]].item() for place in places) / len(places)
             assert candidate.mean_logprob == pytest.approx(expected, abs=1e-3)
@@ -147,9 +163,9 @@ def test_greedy_gives_one_candidate_because_all_would_be_equal(model: ResidentMo
     assert len(complete(model, request_of(random_ids(10), sampling)).candidates) == 1
 
 
-def test_the_windows_end_ends_the_answer(model: ResidentModel, network: GPT2) -> None:
+def test_the_windows_end_ends_the_answer(model: ResidentModel, backend: AnyBackend) -> None:
     """The last token needs no position: a prompt that fills the window still gets one."""
-    full = network.config.context_tokens
+    full = backend.context_tokens
     for num_prompt_tokens, limit in ((full, 1), (full - 1, 2)):
         result = complete(model, request_of(random_ids(num_prompt_tokens, seed=3)))
         assert len(result.candidates[0].token_ids) == limit
@@ -187,37 +203,38 @@ class Clock:
 
 @pytest.mark.parametrize("deadline_ms", [1, 2_500, 4_500, 9_500])
 def test_after_the_deadline_the_answer_is_what_there_is(
-    network: GPT2, tokenizer: CodeTokenizer, deadline_ms: int
+    backend: AnyBackend, tokenizer: CodeTokenizer, deadline_ms: int
 ) -> None:
-    slot = SlotPool(network.config, torch.device("cpu"), torch.float32).open("d")
     request = request_of(random_ids(150), deadline_ms=deadline_ms)
-    decoding = Decoding(network, tokenizer, slot, request, received_at=0.0, clock=Clock())
-    result, num_steps = run(decoding.steps())
+    with SlotPool(backend).use("d") as slot:
+        decoding = Decoding(backend, tokenizer, slot, request, received_at=0.0, clock=Clock())
+        result, num_steps = run(backend, decoding.steps())
     [candidate] = result.candidates
     assert candidate.finish_reason is FinishReason.DEADLINE
-    expected = greedy_by_recomputation(network, tokenizer, random_ids(150), 24)
+    expected = greedy_by_recomputation(backend, tokenizer, random_ids(150), 24)
     assert list(candidate.token_ids) == expected[: len(candidate.token_ids)]
     assert num_steps < 10
 
 
 def test_a_request_abandoned_in_the_middle_leaves_a_slot_that_is_right(
-    model: ResidentModel, network: GPT2, tokenizer: CodeTokenizer
+    model: ResidentModel, backend: AnyBackend, tokenizer: CodeTokenizer
 ) -> None:
     prompt_ids = random_ids(140)
     for num_steps in (1, 2, 4):
         steps = model.complete(request_of(prompt_ids), 0.0)
+        spans = next(steps)
         for _ in range(num_steps):
-            next(steps)
+            spans = steps.send(model.forward(spans))
         steps.close()
         longer = [*prompt_ids, 50, 60]
         result = complete(model, request_of(longer))
-        expected = greedy_by_recomputation(network, tokenizer, longer, GREEDY.max_new_tokens)
+        expected = greedy_by_recomputation(backend, tokenizer, longer, GREEDY.max_new_tokens)
         assert list(result.candidates[0].token_ids) == expected
 
 
 def test_a_prefill_makes_the_request_after_it_warm(model: ResidentModel) -> None:
     prompt_ids = random_ids(140)
-    assert sum(1 for _ in model.prefill("d", tuple(prompt_ids))) == 2
+    assert run(model._backend, model.prefill("d", tuple(prompt_ids)))[1] == 2
     assert complete(model, request_of([*prompt_ids, 8])).timings.reused_tokens == 140
 
 
@@ -228,21 +245,14 @@ def test_streamed_text_is_the_answers_text(model: ResidentModel) -> None:
         texts[candidate] = texts.get(candidate, "") + text
 
     sampling = SamplingParams(temperature=1.0, num_candidates=3, seed=4, max_new_tokens=12)
-    result, _ = run(model.complete(request_of(random_ids(9), sampling), 0.0, on_tokens))
+    result, _ = run(model._backend, model.complete(request_of(random_ids(9), sampling), 0.0, on_tokens))
     assert sorted(texts.values()) == sorted(each.text for each in result.candidates)
 
 
-def test_every_step_is_one_forward_pass(model: ResidentModel, network: GPT2, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One for each chunk of the prompt, one for each token but the last, whose logits nobody needs."""
-    num_passes = 0
-    hidden = GPT2.hidden
-
-    def counting(*arguments: object, **options: object) -> torch.Tensor:
-        nonlocal num_passes
-        num_passes += 1
-        return hidden(*arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(GPT2, "hidden", counting)
-    result, num_steps = run(model.complete(request_of(random_ids(130, seed=1)), 0.0))
+def test_only_the_tokens_that_are_needed_are_read(network: GPT2, tokenizer: CodeTokenizer) -> None:
+    """A pass for each chunk of the prompt, and one for each token but the last, whose logits nobody needs."""
+    model = ResidentModel(TorchBackend(network, "torch float32"), tokenizer, "tiny")
+    result, num_passes = run(model._backend, model.complete(request_of(random_ids(130, seed=1)), 0.0))
     assert len(result.candidates[0].token_ids) == 24
-    assert num_steps == num_passes == 2 + 23
+    assert num_passes == 2 + 23
+    assert result.timings.num_passes == 24

@@ -37,7 +37,7 @@ def nucleus_by_full_sort(logits_V: torch.Tensor, params: SamplingParams) -> dict
 
 def test_greedy_takes_the_likeliest_token_and_reports_its_logprob_at_temperature_one() -> None:
     logits_BV = random_logits(3)
-    ids, logprobs = Sampler(SamplingParams(temperature=0.0), 3).draw(logits_BV)
+    ids, logprobs = Sampler(SamplingParams(temperature=0.0), 3).draw(logits_BV, range(3))
     assert ids == logits_BV.argmax(1).tolist()
     expected = [logits_BV.log_softmax(1)[row, number].item() for row, number in enumerate(ids)]
     assert logprobs == pytest.approx(expected, abs=1e-5)
@@ -45,7 +45,7 @@ def test_greedy_takes_the_likeliest_token_and_reports_its_logprob_at_temperature
 
 def test_logprobs_are_at_temperature_one_whatever_the_temperature() -> None:
     logits_BV = random_logits()
-    ids, logprobs = Sampler(SamplingParams(temperature=2.5, seed=1), 1).draw(logits_BV)
+    ids, logprobs = Sampler(SamplingParams(temperature=2.5, seed=1), 1).draw(logits_BV, range(1))
     assert logprobs[0] == pytest.approx(logits_BV.log_softmax(1)[0, ids[0]].item(), abs=1e-5)
 
 
@@ -79,7 +79,9 @@ def test_frequencies_follow_the_probabilities() -> None:
     probabilities = [0.4, 0.25, 0.15, 0.1, 0.07, 0.03]
     num_draws = 4000
     logits_BV = torch.tensor([probabilities]).log().expand(num_draws, -1)
-    ids, _ = Sampler(SamplingParams(temperature=1.0, top_p=1.0, seed=12345), num_draws).draw(logits_BV)
+    ids, _ = Sampler(SamplingParams(temperature=1.0, top_p=1.0, seed=12345), num_draws).draw(
+        logits_BV, range(num_draws)
+    )
     expected = [num_draws * probability for probability in probabilities]
     chi_square = sum((ids.count(token) - mean) ** 2 / mean for token, mean in enumerate(expected))
     assert chi_square < 40.0
@@ -90,7 +92,7 @@ def test_frequencies_follow_the_probabilities_from_draw_to_draw() -> None:
     probabilities = [0.07, 0.4, 0.03, 0.25, 0.1, 0.15]
     logits_BV = torch.tensor([probabilities]).log()
     sampler = Sampler(SamplingParams(temperature=1.0, top_p=0.999, seed=99), 1)
-    drawn = [sampler.draw(logits_BV)[0][0] for _ in range(2000)]
+    drawn = [sampler.draw(logits_BV, [0])[0][0] for _ in range(2000)]
     expected = [2000 * probability for probability in probabilities]
     assert sum((drawn.count(token) - mean) ** 2 / mean for token, mean in enumerate(expected)) < 40.0
 
@@ -99,45 +101,47 @@ def test_a_seed_repeats_and_candidates_differ() -> None:
     params = SamplingParams(temperature=1.0, seed=3)
     logits_BV = random_logits().expand(4, -1)
     first, second = Sampler(params, 4), Sampler(params, 4)
-    draws = [first.draw(logits_BV)[0] for _ in range(5)]
-    assert draws == [second.draw(logits_BV)[0] for _ in range(5)]
+    draws = [first.draw(logits_BV, range(4))[0] for _ in range(5)]
+    assert draws == [second.draw(logits_BV, range(4))[0] for _ in range(5)]
     assert len({tuple(column) for column in zip(*draws, strict=True)}) == 4
 
 
 def test_without_a_seed_runs_differ() -> None:
     logits_BV = random_logits(scale=0.1)
-    drawn = {tuple(Sampler(SamplingParams(temperature=1.0), 4).draw(logits_BV.expand(4, -1))[0]) for _ in range(4)}
+    drawn = {
+        tuple(Sampler(SamplingParams(temperature=1.0), 4).draw(logits_BV.expand(4, -1), range(4))[0]) for _ in range(4)
+    }
     assert len(drawn) > 1
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 10**30], ids=str)
 def test_any_integer_is_a_seed(seed: int) -> None:
-    Sampler(SamplingParams(seed=seed), 2).draw(random_logits(2))
+    Sampler(SamplingParams(seed=seed), 2).draw(random_logits(2), range(2))
 
 
-def test_kept_rows_draw_what_they_would_have_drawn() -> None:
+def test_rows_left_draw_what_they_would_have_drawn() -> None:
     params = SamplingParams(temperature=1.0, seed=3)
     logits_BV = random_logits(scale=0.1)
     whole, part = Sampler(params, 3), Sampler(params, 3)
-    part.keep([0, 2])
-    ids = whole.draw(logits_BV.expand(3, -1))[0]
-    assert part.draw(logits_BV.expand(2, -1))[0] == [ids[0], ids[2]]
+    for _ in range(3):
+        ids = whole.draw(logits_BV.expand(3, -1), range(3))[0]
+        assert part.draw(logits_BV.expand(2, -1), [0, 2])[0] == [ids[0], ids[2]]
 
 
 @pytest.mark.parametrize("temperature", [1e-30, 1e-6, 1e-3])
 def test_a_tiny_temperature_is_greedy(temperature: float) -> None:
     logits_BV = random_logits()
-    ids, _ = Sampler(SamplingParams(temperature=temperature, seed=0), 1).draw(logits_BV)
+    ids, _ = Sampler(SamplingParams(temperature=temperature, seed=0), 1).draw(logits_BV, range(1))
     assert ids == logits_BV.argmax(1).tolist()
 
 
 def test_a_token_without_probability_is_never_drawn() -> None:
     logits_BV = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]]).expand(500, -1)
-    ids, _ = Sampler(SamplingParams(temperature=1.0, top_p=1.0, seed=0), 500).draw(logits_BV)
+    ids, _ = Sampler(SamplingParams(temperature=1.0, top_p=1.0, seed=0), 500).draw(logits_BV, range(500))
     assert set(ids) == {1, 3}
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_logits_that_are_not_numbers_are_an_error(temperature: float) -> None:
     with pytest.raises(EngineError, match="no finite numbers"):
-        Sampler(SamplingParams(temperature=temperature), 1).draw(torch.full((1, 9), math.nan))
+        Sampler(SamplingParams(temperature=temperature), 1).draw(torch.full((1, 9), math.nan), range(1))

@@ -12,7 +12,7 @@ import pytest
 from stepping_model import WAIT_SECONDS, Loader, SteppingModel, request_of
 
 from lsp_server.engine.api import EngineState
-from lsp_server.engine.worker import Worker
+from lsp_server.engine.worker import MAX_RUNNING, Worker
 from lsp_server.errors import (
     BundleError,
     EngineError,
@@ -49,7 +49,7 @@ def start_worker() -> Iterator[StartWorker]:
 
 
 def settle(worker: Worker) -> None:
-    """Until everything queued so far has ended: a request of its own stands last in the queue."""
+    """Until what was cancelled so far has been dropped: a request of its own is admitted behind that."""
     worker.complete(request_of("settled", 1)).result(WAIT_SECONDS)
 
 
@@ -57,15 +57,33 @@ def result(future: Future[Any]) -> Any:  # Any: as the future's
     return future.result(WAIT_SECONDS)
 
 
-def test_requests_of_different_documents_are_answered_in_order(start_worker: StartWorker) -> None:
+def test_requests_of_different_documents_share_each_pass(start_worker: StartWorker) -> None:
     model = SteppingModel()
     worker = start_worker(model)
-    futures = [worker.complete(request_of(name, 2)) for name in "abc"]
+    first = worker.complete(request_of("a", 4))
+    model.wait_until_in_step()
+    others = [worker.complete(request_of(name, 2)) for name in "bc"]
     model.free()
-    for future in futures:
+    for future in (first, *others):
         assert result(future).candidates[0].text == "stepping"
-    assert [line for line in model.log if line.startswith("begin")] == ["begin a", "begin b", "begin c"]
+    passes = " ".join(model.log).split("pass")
+    assert [part.count("step ") for part in passes[1:]] == [1, 3, 3, 1]
+    assert [line for line in model.log if line.startswith("end")] == ["end b", "end c", "end a"]
     assert worker.num_queued == 0
+
+
+def test_more_requests_than_a_pass_takes_are_admitted_in_order(start_worker: StartWorker) -> None:
+    model = SteppingModel()
+    worker = start_worker(model)
+    first = worker.complete(request_of("first", 2))
+    model.wait_until_in_step()
+    names = [f"document {number}" for number in range(MAX_RUNNING + 3)]
+    futures = [worker.complete(request_of(name, 2)) for name in names]
+    model.free()
+    for future in (first, *futures):
+        assert result(future)
+    assert [line.removeprefix("begin ") for line in model.log if line.startswith("begin")] == ["first", *names]
+    assert max(part.count("step ") for part in " ".join(model.log).split("pass")) == MAX_RUNNING
 
 
 def test_a_newer_request_ends_the_running_one_within_one_step(start_worker: StartWorker) -> None:
@@ -154,7 +172,8 @@ def test_a_prefill_waits_for_requests_and_lets_them_pass_between_its_steps(start
     result(prefill)
     assert result(request)
     assert model.log.index("end other") < model.log.index("end prefill d")
-    assert model.log.count("begin prefill d") == 2
+    assert model.log.count("begin prefill d") == 1, "what it has read is not read again"
+    assert model.num_steps("prefill d") == 6
 
 
 def test_a_request_supersedes_the_prefill_of_its_document(start_worker: StartWorker) -> None:
@@ -198,14 +217,31 @@ def test_a_newer_prefill_replaces_an_older_one(start_worker: StartWorker) -> Non
 def test_a_failing_request_fails_alone_and_its_slot_is_dropped(
     start_worker: StartWorker, failure: Exception, kind: type[Exception], message: str
 ) -> None:
-    model = SteppingModel(free=True)
+    model = SteppingModel()
     model.failures["bad"] = failure
     worker = start_worker(model)
+    good = worker.complete(request_of("good", 4))
+    model.wait_until_in_step()
     bad = worker.complete(request_of("bad", 2))
+    model.free()
     with pytest.raises(kind, match=message):
         result(bad)
-    assert "forget bad" in model.log
+    assert result(good)
+    assert [line for line in model.log if line.startswith("forget")] == ["forget bad"]
     assert result(worker.complete(request_of("bad", 2)))
+
+
+def test_a_device_that_fails_ends_the_requests_of_that_pass_and_serves_the_next(start_worker: StartWorker) -> None:
+    model = SteppingModel()
+    worker = start_worker(model)
+    futures = [worker.complete(request_of(name, 4)) for name in "ab"]
+    model.wait_until_in_step()
+    model.device_failure = MemoryError("the device is full")
+    model.free()
+    with pytest.raises(EngineError, match="MemoryError: the device is full"):
+        result(futures[0])
+    assert result(worker.complete(request_of("c", 2)))
+    assert "forget a" in model.log
 
 
 def test_tokens_are_streamed(start_worker: StartWorker) -> None:
@@ -267,7 +303,7 @@ def test_a_model_that_does_not_load_is_reported_and_a_reload_can_cure_it(failure
     assert worker.stop(WAIT_SECONDS)
 
 
-def test_a_reload_takes_its_turn_between_requests(start_worker: StartWorker) -> None:
+def test_a_reload_waits_for_running_requests_and_queued_ones_for_it(start_worker: StartWorker) -> None:
     old = SteppingModel("old")
     worker = start_worker(old, SteppingModel("new", free=True))
     running = worker.complete(request_of("a", 3))

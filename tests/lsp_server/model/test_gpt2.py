@@ -16,22 +16,26 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.model.weights import load_gpt2
 
 
-class GrowingCache:
-    """The simplest KeyValueCache: a concatenation for each layer."""
+class GrowingMemory:
+    """The simplest KeyValueMemory: a concatenation for each layer, and attention written out."""
 
     def __init__(self) -> None:
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}
-        self.num_tokens = 0
+        self.positions_T = torch.arange(0)
 
-    def append(self, layer: int, keys_BHTD: Tensor, values_BHTD: Tensor) -> tuple[Tensor, Tensor]:
+    def expect(self, num_new: int) -> GrowingMemory:
+        start = len(self.positions_T) and int(self.positions_T[-1]) + 1
+        self.positions_T = torch.arange(start, start + num_new)
+        return self
+
+    def attend(self, layer: int, queries_BHTD: Tensor, keys_BHTD: Tensor, values_BHTD: Tensor) -> Tensor:
         if layer in self._layers:
             old_keys, old_values = self._layers[layer]
             keys_BHTD, values_BHTD = torch.cat([old_keys, keys_BHTD], 2), torch.cat([old_values, values_BHTD], 2)
         self._layers[layer] = keys_BHTD, values_BHTD
-        return keys_BHTD, values_BHTD
-
-    def advance(self, num_new_tokens: int) -> None:
-        self.num_tokens += num_new_tokens
+        scores = queries_BHTD @ keys_BHTD.transpose(2, 3) / queries_BHTD.shape[3] ** 0.5
+        seen = torch.arange(keys_BHTD.shape[2]) <= self.positions_T[:, None]
+        return scores.masked_fill(~seen, float("-inf")).softmax(3) @ values_BHTD
 
 
 @pytest.fixture(name="ids_BT")
@@ -126,29 +130,16 @@ def test_a_bundle_loads_exactly_what_was_written(bundle: Bundle, network: GPT2) 
     ],
 )
 def test_cached_decoding_equals_full_recomputation(network: GPT2, ids_BT: Tensor, lengths: list[int]) -> None:
-    cache = GrowingCache()
+    memory = GrowingMemory()
 
-    parts = [network(part_BT, cache) for part_BT in torch.split(ids_BT, lengths, dim=1)]
+    parts = [network.hidden(part, memory.expect(part.shape[1])) for part in torch.split(ids_BT, lengths, dim=1)]
 
-    torch.testing.assert_close(torch.cat(parts, dim=1), network(ids_BT), atol=2e-5, rtol=1e-5)
-    assert cache.num_tokens == 20
-
-
-def test_last_only_gives_the_last_tokens_logits(network: GPT2, ids_BT: Tensor) -> None:
-    torch.testing.assert_close(network(ids_BT, last_only=True), network(ids_BT)[:, -1])
+    torch.testing.assert_close(torch.cat(parts, dim=1), network.hidden(ids_BT), atol=2e-5, rtol=1e-5)
 
 
 def test_input_longer_than_the_positions_is_refused(network: GPT2) -> None:
     with pytest.raises(ValueError, match="49 tokens do not fit 48 positions"):
         network(torch.zeros(1, 49, dtype=torch.long))
-
-
-def test_new_tokens_behind_a_full_cache_are_refused(network: GPT2) -> None:
-    cache = GrowingCache()
-    network(torch.zeros(1, 48, dtype=torch.long), cache)
-
-    with pytest.raises(ValueError, match="49 tokens do not fit 48 positions"):
-        network(torch.zeros(1, 1, dtype=torch.long), cache)
 
 
 def test_dropout_acts_in_training_only() -> None:

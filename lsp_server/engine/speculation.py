@@ -1,0 +1,109 @@
+"""Drafts: guesses at the next tokens, for the network to check many at a time. Knows no tensors and no network.
+
+Drafts cannot change an answer. Each position's token is drawn from the network's own distribution as it would be
+without them; a draft that equals what was drawn only means that the next position's logits are already there. For a
+draft that is one certain guess, this is rejection sampling (Leviathan et al. 2023, arXiv 2211.17192).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+_ID_BYTES = 4
+LONGEST_MATCH = 8
+SHORTEST_MATCH = 2
+_ACCEPTANCE_BY_MATCH = {2: 0.70, 3: 0.80, 4: 0.84, 5: 0.86, 6: 0.87, 7: 0.90, 8: 0.96}
+"""Share of drafted tokens that the network agrees with, by the length of the match that they follow.
+
+Measured with the embedded model, greedy, 40 tokens at each of 60 places in held-out packages.
+"""
+_TABLE_ACCEPTANCE = 0.5
+"""Share of the table's word that holds where the text itself has no example; measured likewise."""
+_PRIOR_TOKENS = 4
+"""Tokens' worth of trust in the table above, against what this request's own drafts have met with."""
+
+
+class DraftTable(Protocol):
+    """What usually comes behind a few tokens, learned with the model."""
+
+    def propose(self, ids: Sequence[int], limit: int, least: float) -> list[int]:
+        """Up to `limit` tokens, as long as all are right with a probability of at least `least`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """Guessed tokens, and the share of them that is expected to be right."""
+
+    ids: list[int]
+    acceptance: float
+
+
+class Drafter:
+    """Guesses how one text goes on: as it went on where its end stood before, else as the table says."""
+
+    def __init__(self, prompt_ids: Sequence[int], table: DraftTable | None = None) -> None:
+        self._text = bytearray(struct.pack(f"={len(prompt_ids)}I", *prompt_ids))
+        self._table = table
+        self._num_checked = 0
+        self._num_accepted = 0
+
+    def add(self, token_id: int) -> None:
+        """The text goes on with this token."""
+        self._text += struct.pack("=I", token_id)
+
+    def learn(self, num_checked: int, num_accepted: int) -> None:
+        """So many drafted tokens were checked until the first wrong one, and so many were right."""
+        self._num_checked += num_checked
+        self._num_accepted += num_accepted
+
+    def draft(self, limit: int, cost: float) -> list[int]:
+        """Up to `limit` tokens, as many as pay where each costs `cost` of a plain step."""
+        found = self._after_longest_match(limit)
+        if found is None:
+            least = cost / _TABLE_ACCEPTANCE
+            return self._table.propose(self._last_ids(), limit, least) if self._table else []
+        known = found.acceptance * _PRIOR_TOKENS + self._num_accepted
+        acceptance = known / (_PRIOR_TOKENS + self._num_checked)
+        return found.ids[: draft_length(acceptance, cost, limit)]
+
+    def _after_longest_match(self, limit: int) -> Draft | None:
+        """What followed the latest earlier place whose last tokens are the longest run of this text's end."""
+        for length in range(LONGEST_MATCH, SHORTEST_MATCH - 1, -1):
+            place = self._find(length)
+            if place is not None:
+                follows = self._text[place : place + limit * _ID_BYTES]
+                return Draft(ids=_ids(follows), acceptance=_ACCEPTANCE_BY_MATCH[length])
+        return None
+
+    def _find(self, length: int) -> int | None:
+        """Where the text goes on behind an earlier copy of its last `length` tokens, in bytes."""
+        size = length * _ID_BYTES
+        end = len(self._text) - _ID_BYTES
+        if end < size:
+            return None
+        needle = bytes(self._text[-size:])
+        start = self._text.rfind(needle, 0, end)
+        while start % _ID_BYTES and start >= 0:  # between two tokens
+            start = self._text.rfind(needle, 0, start + size - 1)
+        return start + size if start >= 0 else None
+
+    def _last_ids(self) -> list[int]:
+        return _ids(self._text[-LONGEST_MATCH * _ID_BYTES :])
+
+
+def draft_length(acceptance: float, cost: float, limit: int) -> int:
+    """The number of tokens whose last one is right often enough to be worth its cost."""
+    if acceptance >= 1.0 or cost <= 0.0:
+        return limit
+    if acceptance <= 0.0 or cost >= 1.0:
+        return 0
+    return min(limit, int(math.log(cost) / math.log(acceptance)))
+
+
+def _ids(text: bytes | bytearray) -> list[int]:
+    return memoryview(text).cast("I").tolist()
