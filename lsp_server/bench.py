@@ -67,6 +67,7 @@ class Report:
     machine: dict[str, object]
     model: str
     device: str
+    backend: str
     in_process: bool
     ready_s: float
     """From nothing to a model that answers."""
@@ -75,6 +76,7 @@ class Report:
     warm: Measured
     """Suggestions that the engine was asked for while somebody typed."""
     token_ms: float
+    """Drafts that were right come along in one pass, so this is less than a pass."""
     hit_rate: float
     """Share of the prompts' tokens that were read before, 0 to 1, while somebody typed."""
     num_keystrokes: int
@@ -139,6 +141,7 @@ async def _bench(model: Path | None, device: str, *, in_process: bool, seconds: 
         machine=describe_machine(PACKAGES),
         model=status.model,
         device=status.device,
+        backend=status.backend,
         in_process=in_process,
         ready_s=ready_s,
         cold=Measured.of([each.wall_ms for each in cold if each.num_requests]),
@@ -265,7 +268,7 @@ def as_text(report: Report) -> str:
     rows = [
         ("machine", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"),
         ("software", f"Parrotlet {__version__}, Python {machine['python']}, {_versions(machine)}"),
-        ("model", f"{_model_name(report.model)} on {report.device}, {where}"),
+        ("model", f"{_model_name(report.model)} on {report.backend or report.device}, {where}"),
         ("", ""),
         ("model ready after", f"{report.ready_s:.1f} s"),
         ("memory", memory),

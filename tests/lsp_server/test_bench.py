@@ -35,7 +35,7 @@ class TimedEngine(FakeEngine):
         return replace(result, timings=replace(result.timings, decode_ms=4.0, reused_tokens=reused))
 
     async def status(self) -> EngineStatus:
-        return replace(await super().status(), memory_bytes=300_000_000)
+        return replace(await super().status(), backend="scripted", memory_bytes=300_000_000)
 
     async def close(self) -> None:
         self.closed = True
@@ -103,7 +103,7 @@ def test_the_table_names_machine_model_and_device(engine: TimedEngine) -> None:
     table = as_text(measure(seconds=1e-9))
     for part in (
         "cores",
-        "fake on cpu, in this process",
+        "fake on scripted, in this process",
         "300 MB",
         "250 tokens a second",
         "p50",
