@@ -49,12 +49,12 @@ namespace {
                              _mm256_xor_si256((__m256i)(w), _mm256_set1_epi32(load<int32_t>((x) + 4)))),            \
         _mm256_set1_epi16(1))
 #include "inner_loops.h"
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && (defined(__ARM_FEATURE_DOTPROD) || !defined(__clang__) || __clang_major__ >= 16)
 #define ISA neon
-#if defined(__APPLE__)
+#if defined(__ARM_FEATURE_DOTPROD)
 #define TARGET
 #else
-#define TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
+#define TARGET __attribute__((target("arch=armv8.2-a+dotprod")))  // which clang knows from 16 on
 #endif
 #define LANES 4
 #define BIAS 0
@@ -62,6 +62,7 @@ namespace {
 #define DOT4(s, w, x) \
     (Int) vdotq_s32((int32x4_t)(s), (int8x16_t)(w), vreinterpretq_s8_s32(vdupq_n_s32(load<int32_t>(x))))
 #include "inner_loops.h"
+#define HAVE_NEON
 #endif
 
 // For every other processor; in the shape of the widest one, so that tests of this one hold for that one.
@@ -124,9 +125,9 @@ const std::vector<Isa>& instruction_sets() {
         offer("avxvnni", avxvnni::loops, avx2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1);
 #endif
         offer("avx2", avx2::loops, avx2);
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(HAVE_NEON) && defined(__linux__)
         offer("neon", neon::loops, getauxval(AT_HWCAP) & 1 << 20);  // HWCAP_ASIMDDP
-#elif defined(__aarch64__)
+#elif defined(HAVE_NEON)
         offer("neon", neon::loops, true);
 #endif
         offer("scalar", scalar::loops, true);
