@@ -126,9 +126,9 @@ struct Model {
         alone_for -= alone_for > 0;
         const double waited = team.run(members, [=](int member) { run(rows, member, members); });
         if (!small || members == 1) return;
-        // Two threads break even with one at 0.5. Quiet it is 0.1 to 0.3, beside a process that burns one of two cores 0.4
-        // to 0.6. There the embedded model takes 0.37 ms a token, and 0.34 on one thread; with a limit of 0.5 and spans
-        // that do not grow it was 0.79, and every 20th token took 4 (Zen 3, 2 cores).
+        // Two threads break even with one at 0.5. Quiet it is 0.1 to 0.3, beside a process that burns one of two cores
+        // 0.4 to 0.6. There the embedded model takes 0.37 ms a token, and 0.34 on one thread; with a limit of 0.5 and
+        // spans that do not grow it was 0.79, and every 20th token took 4 (Zen 3, 2 cores).
         waiting = 0.8 * waiting + 0.2 * waited;
         if (waiting < 0.25) alone_span = 64;
         if (waiting < 0.4) return;
