@@ -133,7 +133,7 @@ struct Model {
         if (waiting < 0.25) alone_span = 64;
         if (waiting < 0.4) return;
         alone_for = alone_span;
-        alone_span = std::min(2 * alone_span, 1024);
+        alone_span = std::min(2 * alone_span, 256);
         waiting = 0.3;  // a few more bad passes, or good ones, decide the next time
     }
 
