@@ -110,7 +110,8 @@ class NativeBackend:
 
     def branch(self, cache: NativeCache, num_new_tokens: int) -> NativeCache:
         """A sequence that goes on from all of `cache`, which must not change while its branches live."""
-        return NativeCache(self._kernel, self._model, num_new_tokens, cache)
+        num_positions = min(num_new_tokens, self.context_tokens - cache.num_tokens)
+        return NativeCache(self._kernel, self._model, num_positions, cache)
 
     def forward(self, spans: Sequence[Span[NativeCache]]) -> list[Tensor]:
         """Append each span's tokens to its cache; returns its logits, NV."""
