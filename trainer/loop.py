@@ -16,14 +16,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
 from trainer.config import FitConfig, Recipe, digest
-from trainer.dataset import IGNORED_LABEL, Rows
+from trainer.dataset import IGNORED_LABEL, BatchReader, RowSource, open_rows
 from trainer.interruption import Interruption
 from trainer.network import network_config
 from trainer.optim import build_optimizers, learning_rate_factor
@@ -41,6 +40,7 @@ class _Run:
     config: FitConfig
     network: torch.nn.Module
     optimizers: list[Any]  # Any: accelerate's wrapper is untyped
+    rows: BatchReader
     progress: Progress
     identity: str
     folder: Path
@@ -62,19 +62,12 @@ def fit(recipe: Recipe, run_dir: Path) -> Path:
     set_seed(recipe.seed)
     packed = run_dir / "packed"
     tokenizer = CodeTokenizer.load(run_dir / "tokenizer" / "tokenizer.json")
-    rows = Rows.open(
-        packed,
-        tokenizer,
-        row_tokens=config.row_tokens,
-        seed=recipe.seed,
-        fim_rate=config.fim_rate,
-        spm_share=config.spm_share,
-    )
-    run = _start(recipe, run_dir, tokenizer.vocab_size, read_index(packed)["content_hash"])
+    rows = open_rows(recipe, run_dir, tokenizer)
+    run = _start(recipe, run_dir, tokenizer.vocab_size, read_index(packed)["content_hash"], rows)
     heldout = TokenStream.open(packed, "heldout")
     try:
         with Interruption() as interruption:
-            _train(run, rows, heldout, interruption)
+            _train(run, heldout, interruption)
     finally:
         run.accelerator.end_training()
     checkpoint = latest_checkpoint(run.folder)
@@ -82,7 +75,7 @@ def fit(recipe: Recipe, run_dir: Path) -> Path:
     return checkpoint
 
 
-def _start(recipe: Recipe, run_dir: Path, vocab_size: int, content_hash: str) -> _Run:
+def _start(recipe: Recipe, run_dir: Path, vocab_size: int, content_hash: str, rows: RowSource) -> _Run:
     accelerator = Accelerator(
         mixed_precision=_precision(recipe.fit),
         gradient_accumulation_steps=recipe.fit.accumulate,
@@ -92,13 +85,23 @@ def _start(recipe: Recipe, run_dir: Path, vocab_size: int, content_hash: str) ->
     network = GPT2(network_config(recipe, vocab_size))
     prepared = accelerator.prepare(network, *build_optimizers(network, recipe.fit))
     folder = run_dir / "checkpoints"
+    reader = BatchReader(
+        rows,
+        process=accelerator.process_index,
+        num_processes=accelerator.num_processes,
+        workers=recipe.dataset.workers,
+    )
+    accelerator.register_for_checkpointing(reader)
     run = _Run(
         accelerator=accelerator,
         config=recipe.fit,
         network=prepared[0],
         optimizers=list(prepared[1:]),
+        rows=reader,
         progress=Progress(),
-        identity=digest(recipe.model, recipe.seed, recipe.fit.batch_rows, recipe.fit.row_tokens, content_hash),
+        identity=digest(
+            recipe.model, recipe.dataset, recipe.seed, recipe.fit.batch_rows, recipe.fit.row_tokens, content_hash
+        ),
         folder=folder,
     )
     for optimizer in run.optimizers:
@@ -133,9 +136,8 @@ def _precision(config: FitConfig) -> str:
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
 
 
-def _train(run: _Run, rows: Rows, heldout: TokenStream, interruption: Interruption) -> None:
+def _train(run: _Run, heldout: TokenStream, interruption: Interruption) -> None:
     """Steps until the budget is spent; this is the loop. A run that was finished before takes none."""
-    batches = iter(_loader(run, rows))
     started = time.monotonic() - run.progress.seconds
     saved_at = run.progress.seconds
     show = run.accelerator.is_main_process
@@ -149,7 +151,7 @@ def _train(run: _Run, rows: Rows, heldout: TokenStream, interruption: Interrupti
     ) as bar:
         while _share_done(run) < 1.0:
             _set_learning_rate(run)
-            loss = _step(run, batches)
+            loss = _step(run)
             seconds, interrupted = _agreed(run, time.monotonic() - started, interruption)
             run.progress.advance(
                 seconds=seconds,
@@ -159,7 +161,7 @@ def _train(run: _Run, rows: Rows, heldout: TokenStream, interruption: Interrupti
             _show(run, bar, loss)
             finished = _share_done(run) >= 1.0
             if finished or (run.config.eval_steps and run.progress.step % run.config.eval_steps == 0):
-                _log_heldout(run, heldout, rows)
+                _log_heldout(run, heldout)
             if finished or interrupted or _save_is_due(run, saved_at):
                 save_checkpoint(run.folder, run.accelerator, run.progress, run.identity)
                 saved_at = run.progress.seconds
@@ -174,30 +176,6 @@ def _agreed(run: _Run, seconds: float, interruption: Interruption) -> tuple[floa
     mine = torch.tensor([[seconds, float(interruption.requested)]], device=run.accelerator.device)
     latest, requested = run.accelerator.gather(mine).amax(dim=0).tolist()
     return latest, bool(requested)
-
-
-def _loader(run: _Run, rows: Rows) -> DataLoader[dict[str, torch.Tensor]]:
-    """This process's share of the rows, from the first that no step has used.
-
-    It gets a generator of its own, because it draws a number when it starts: taken from torch's, a resumed run would
-    drop out other units than an uninterrupted one.
-    """
-    first = run.progress.tokens // run.config.row_tokens
-    mine = _RowNumbers(first + run.accelerator.process_index, run.accelerator.num_processes)
-    return DataLoader(rows, batch_size=run.config.batch_rows, sampler=mine, generator=torch.Generator())
-
-
-class _RowNumbers(torch.utils.data.Sampler[int]):
-    """first, first + stride, ... without end."""
-
-    def __init__(self, first: int, stride: int) -> None:
-        self._first, self._stride = first, stride
-
-    def __iter__(self) -> Any:  # Any: an endless iterator of int; Sampler's own annotation asks for Iterator
-        number = self._first
-        while True:
-            yield number
-            number += self._stride
 
 
 def _rows_per_step(run: _Run) -> int:
@@ -218,11 +196,13 @@ def _set_learning_rate(run: _Run) -> None:
             group["lr"] = group["peak_lr"] * factor
 
 
-def _step(run: _Run, batches: Any) -> float:  # Any: the loader's iterator
+def _step(run: _Run) -> float:
     """One optimizer step over `accumulate` batches; returns the mean loss in nats a token."""
     total = 0.0
     for _ in range(run.config.accumulate):
-        batch = {name: tensor.to(run.accelerator.device) for name, tensor in next(batches).items()}
+        batch = {
+            name: tensor.to(run.accelerator.device) for name, tensor in run.rows.take(run.config.batch_rows).items()
+        }
         with run.accelerator.accumulate(run.network):
             loss = _loss(run, batch)
             run.accelerator.backward(loss)
@@ -237,7 +217,7 @@ def _step(run: _Run, batches: Any) -> float:  # Any: the loader's iterator
 
 def _loss(run: _Run, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     with run.accelerator.autocast():
-        logits_BTV = run.network(batch["ids"])
+        logits_BTV = run.network(batch["ids"], batch.get("segments"))
     return F.cross_entropy(logits_BTV.flatten(0, 1).float(), batch["labels"].flatten(), ignore_index=IGNORED_LABEL)
 
 
@@ -263,15 +243,17 @@ def _save_is_due(run: _Run, saved_at: float) -> bool:
 
 
 @torch.no_grad()
-def _log_heldout(run: _Run, heldout: TokenStream, rows: Rows) -> None:
+def _log_heldout(run: _Run, heldout: TokenStream) -> None:
     """Mean loss over held-out rows from all its length, plain left-to-right text."""
-    if len(heldout) <= rows.row_tokens:
+    if len(heldout) <= run.config.row_tokens:
         return
     run.network.eval()
     losses = []
-    num_windows = (len(heldout) - 1) // rows.row_tokens
+    num_windows = (len(heldout) - 1) // run.config.row_tokens
     for window in range(0, num_windows, max(1, num_windows // EVALUATION_ROWS)):
-        ids = torch.from_numpy(heldout.read(window * rows.row_tokens, rows.row_tokens + 1)).to(run.accelerator.device)
+        ids = torch.from_numpy(heldout.read(window * run.config.row_tokens, run.config.row_tokens + 1)).to(
+            run.accelerator.device
+        )
         losses.append(_loss(run, {"ids": ids[None, :-1], "labels": ids[None, 1:]}).item())
     run.network.train()
     loss = sum(losses) / len(losses)

@@ -123,7 +123,7 @@ def _run_pack(recipe: Recipe, run_dir: Path) -> str:
 def _fit_inputs(recipe: Recipe, run_dir: Path) -> str:
     from trainer.packing import read_index
 
-    return digest(read_index(run_dir / "packed")["content_hash"], recipe.model, recipe.fit, recipe.seed)
+    return digest(read_index(run_dir / "packed")["content_hash"], recipe.dataset, recipe.model, recipe.fit, recipe.seed)
 
 
 def _run_fit(recipe: Recipe, run_dir: Path) -> str:

@@ -58,18 +58,11 @@ class CodeTokenizer:
             ) from error
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> CodeTokenizer:
-        """Learn the merges. Raises: CorpusError when the texts give fewer tokens than asked for."""
+    def train(cls, texts: Iterable[str], vocab_size: int, pattern: str = PRE_TOKEN_PATTERN) -> CodeTokenizer:
+        """Learn the merges; another pattern is for comparison. Raises: CorpusError when the texts give fewer tokens."""
         if vocab_size < MIN_VOCAB_SIZE:
             raise CorpusError(f"vocab_size is {vocab_size}: 256 bytes and the sentinels alone need {MIN_VOCAB_SIZE}")
-        backend = Tokenizer(models.BPE())
-        backend.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(PRE_TOKEN_PATTERN), behavior="isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-        backend.decoder = decoders.ByteLevel()
+        backend = _new_backend(pattern)
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=[AddedToken(token, special=True, normalized=False) for token in SENTINELS],
@@ -100,9 +93,31 @@ class CodeTokenizer:
         for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False):
             yield encoding.ids
 
+    @property
+    def backend(self) -> Tokenizer:
+        """The library's own object, for what handles text in bulk."""
+        return self._backend
+
+    def cuts_text_as(self, pattern: str) -> bool:
+        """Whether text is cut by this pattern, before merges, and by nothing else."""
+        mine, other = (json.loads(backend.to_str()) for backend in (self._backend, _new_backend(pattern)))
+        return all(mine[part] == other[part] for part in ("normalizer", "pre_tokenizer"))
+
     def decode(self, ids: Sequence[int]) -> str:
         """Sentinels are left out; bytes that are no UTF-8 become U+FFFD."""
         return self._backend.decode(list(ids), skip_special_tokens=True)
+
+
+def _new_backend(pattern: str = PRE_TOKEN_PATTERN) -> Tokenizer:
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    backend.decoder = decoders.ByteLevel()
+    return backend
 
 
 def _sentinel_id(backend: Tokenizer, token: str) -> int:

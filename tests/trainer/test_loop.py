@@ -23,7 +23,7 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer import loop
 from trainer.checkpoint import latest_checkpoint, read_progress
 from trainer.config import FitConfig, ModelConfig, PackingConfig, PromptConfig, Recipe
-from trainer.dataset import Rows
+from trainer.dataset import PackedRows
 from trainer.loop import fit
 from trainer.packing import pack
 
@@ -101,10 +101,10 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """The run dies in the middle of the step behind `step`."""
     real_step = loop._step
 
-    def dying_step(run: Any, batches: Any) -> float:
+    def dying_step(run: Any) -> float:
         if run.progress.step == step:
             raise Killed
-        return real_step(run, batches)
+        return real_step(run)
 
     monkeypatch.setattr(loop, "_step", dying_step)
 
@@ -173,9 +173,9 @@ def test_a_resumed_run_follows_the_recipe_as_it_stands(run_dir: Path, monkeypatc
     seen: list[tuple[float, float]] = []
     real_step = loop._step
 
-    def spying_step(run: Any, batches: Any) -> float:
+    def spying_step(run: Any) -> float:
         seen.append(tuple(run.optimizers[0].param_groups[0][key] for key in ("lr", "weight_decay")))
-        return real_step(run, batches)
+        return real_step(run)
 
     monkeypatch.setattr(loop, "_step", spying_step)
     fit(recipe(max_steps=4, learning_rate=1e-4, weight_decay=0.3, decay_share=0.0), run_dir)
@@ -196,13 +196,13 @@ def test_a_resumed_run_with_other_accumulation_goes_on_with_the_next_rows(
             synchronised.append(run.accelerator.sync_gradients)
         return real_loss(run, batch)
 
-    real_getitem = Rows.__getitem__
+    real_getitem = PackedRows.__getitem__
 
-    def spying_getitem(rows: Rows, number: int) -> dict[str, torch.Tensor]:
+    def spying_getitem(rows: PackedRows, number: int) -> dict[str, torch.Tensor]:
         seen.append(number)
         return real_getitem(rows, number)
 
-    monkeypatch.setattr(Rows, "__getitem__", spying_getitem)
+    monkeypatch.setattr(PackedRows, "__getitem__", spying_getitem)
     monkeypatch.setattr(loop, "_loss", spying_loss)
     fit(recipe(max_steps=5, accumulate=2), run_dir)
 
@@ -217,10 +217,10 @@ def test_a_signal_saves_behind_the_running_step(
     real_step = loop._step
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
-    def interrupted_step(run: Any, batches: Any) -> float:
+    def interrupted_step(run: Any) -> float:
         if run.progress.step == 2:
             signal.raise_signal(number)
-        return real_step(run, batches)
+        return real_step(run)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_step", interrupted_step)
@@ -284,7 +284,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from lsp_server.errors import CheckpointError
-from trainer.dataset import Rows
+from trainer.dataset import PackedRows
 from trainer.loop import fit
 from trainer.recipe import parse_recipe
 import json

@@ -13,7 +13,7 @@ from lsp_server.errors import CorpusError
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer import packing
 from trainer.config import PackingConfig
-from trainer.packing import TokenStream, pack, read_index
+from trainer.packing import TokenStream, pack, read_index, stage
 
 SMALL_SHARDS = PackingConfig(shard_tokens=1024)
 MakeCorpus = Callable[..., Path]
@@ -108,13 +108,13 @@ def test_a_failure_while_writing_keeps_the_old_folder(
 ) -> None:
     out = tmp_path / "packed"
     old = pack(make_corpus(TEXTS), tokenizer_path, out, SMALL_SHARDS)
-    real_batches = packing._batches
+    real_batches = stage._batches
 
     def failing(documents: Iterable[object]) -> Iterable[list[str]]:
         yield from real_batches(documents)  # type: ignore[arg-type]
         raise failure
 
-    monkeypatch.setattr(packing, "_batches", failing)
+    monkeypatch.setattr(stage, "_batches", failing)
     with pytest.raises(raised):
         pack(make_corpus(TEXTS[:3]), tokenizer_path, out, SMALL_SHARDS)
 
@@ -126,7 +126,7 @@ def test_a_failure_while_writing_keeps_the_old_folder(
 def test_a_failure_leaves_no_finished_folder(
     make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "SPLITS", ("train", "nowhere"))
+    monkeypatch.setattr(stage, "SPLITS", ("train", "nowhere"))
 
     with pytest.raises(KeyError):
         pack(make_corpus(TEXTS), tokenizer_path, tmp_path / "packed", SMALL_SHARDS)
@@ -144,12 +144,12 @@ def test_a_failure_leaves_no_finished_folder(
     ],
 )
 def test_ids_are_as_wide_as_the_vocabulary_needs(vocab_size: int, dtype: str, expected: str) -> None:
-    assert packing._dtype(vocab_size, PackingConfig(dtype=dtype)).name == expected  # type: ignore[arg-type]
+    assert stage._dtype(vocab_size, PackingConfig(dtype=dtype)).name == expected  # type: ignore[arg-type]
 
 
 def test_a_vocabulary_too_large_for_uint16_is_refused() -> None:
     with pytest.raises(CorpusError, match='65537 tokens: choose "uint32"'):
-        packing._dtype(2**16 + 1, PackingConfig(dtype="uint16"))
+        stage._dtype(2**16 + 1, PackingConfig(dtype="uint16"))
 
 
 def test_an_empty_corpus_is_refused(make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_damaged_index_is_refused(tmp_path: Path, content: str) -> None:
 
 
 def test_an_index_without_its_splits_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "index.json").write_text(json.dumps({"format_version": 1, "dtype": "uint16"}))
+    (tmp_path / "index.json").write_text(json.dumps({"format_version": 2, "dtype": "uint16"}))
 
     with pytest.raises(CorpusError, match="is damaged"):
         TokenStream.open(tmp_path, "train")
