@@ -80,7 +80,8 @@ class RowMaker:
         if not self.document_mask:
             return {"ids": torch.from_numpy(padded), "labels": torch.from_numpy(labels)}
         segments = self._segments(padded)
-        labels[:-1][(padded[:-1] == self._end_of_text) & (np.diff(segments) > 0)] = IGNORED_LABEL
+        begins_rearranged = labels == self.fill_in_middle.sentinels.fim_prefix
+        labels[begins_rearranged] = IGNORED_LABEL  # nothing that its document holds can foretell it
         return {
             "ids": torch.from_numpy(padded),
             "labels": torch.from_numpy(labels),
