@@ -42,7 +42,13 @@ MAY_IMPORT = {
     "trainer.dataset_config": ("lsp_server.errors",),
     "trainer.recipe": ("trainer.config", "lsp_server.errors"),
     "trainer.corpus": ("trainer.corpus", "trainer.config", "lsp_server.errors"),
-    "trainer.tokenizer": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
+    "trainer.tokenizer": (
+        "trainer.tokenizer",
+        "trainer.corpus",
+        "trainer.config",
+        "lsp_server.model",
+        "lsp_server.errors",
+    ),
     "trainer.packing": (
         "trainer.packing",
         "trainer.corpus",

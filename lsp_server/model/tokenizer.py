@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,12 +29,18 @@ PRE_TOKEN_PATTERN = (
 )
 """How text is cut before merges; merges never cross these pieces."""
 
+_NO_UTF8 = re.compile("([\udc80-\udcff]+)")
+"""What `surrogateescape` makes of bytes that are no UTF-8."""
+
 NUM_BYTES = 256
 MIN_VOCAB_SIZE = NUM_BYTES + len(SENTINELS)
 
 
 class CodeTokenizer:
-    """Text to ids and back, exact for any Unicode text. Sentinels spelled out in it are plain text, never sentinels."""
+    """Text to ids and back, exact for any Unicode text and for any bytes. Total: nothing is refused.
+
+    Sentinels that are spelled out in text are plain text, never sentinels.
+    """
 
     def __init__(self, backend: Tokenizer) -> None:
         self._backend = backend
@@ -103,9 +110,38 @@ class CodeTokenizer:
         mine, other = (json.loads(backend.to_str()) for backend in (self._backend, _new_backend(pattern)))
         return all(mine[part] == other[part] for part in ("normalizer", "pre_tokenizer"))
 
+    def encode_bytes(self, content: bytes) -> list[int]:
+        """Any bytes at all, valid UTF-8 as `encode` does it, and one token for each byte that is none."""
+        letters = byte_letters()
+        ids = []
+        for part in _NO_UTF8.split(content.decode(errors="surrogateescape")):
+            if _NO_UTF8.match(part):
+                ids += [self._backend.token_to_id(letters[ord(character) - 0xDC00]) for character in part]
+            else:
+                ids += self.encode(part)
+        return ids
+
     def decode(self, ids: Sequence[int]) -> str:
         """Sentinels are left out; bytes that are no UTF-8 become U+FFFD."""
         return self._backend.decode(list(ids), skip_special_tokens=True)
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """The inverse of `encode_bytes`. Sentinels are left out."""
+        codes = {letter: code for code, letter in enumerate(byte_letters())}
+        sentinels = set(self.sentinel_ids.values())
+        tokens = (self._backend.id_to_token(number) for number in ids if number not in sentinels)
+        return bytes(codes[letter] for token in tokens for letter in token)
+
+
+def byte_letters() -> list[str]:
+    """How byte-level BPE spells each of the 256 bytes: as itself where that can be seen, else as a letter from U+0100.
+
+    Source: `bytes_to_unicode` of GPT-2's encoder.
+    """
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = sorted(set(range(NUM_BYTES)) - set(visible))
+    codes = {byte: byte for byte in visible} | {byte: 0x100 + place for place, byte in enumerate(hidden)}
+    return [chr(codes[byte]) for byte in range(NUM_BYTES)]
 
 
 def _new_backend(pattern: str = PRE_TOKEN_PATTERN) -> Tokenizer:

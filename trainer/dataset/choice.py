@@ -28,12 +28,15 @@ def open_rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> RowSou
     if config.mode == "stream":
         return StreamedRows(CorpusTexts(corpus), tokenizer, maker, config.block_rows)
     stream = TokenStream.open(packed, "train")
+    if config.mode == "packed":
+        _require_one_step(recipe, stream, len(stream))
+        return PackedRows(stream=stream, maker=maker)
     if config.mode == "strided":
-        return DocumentRows.strided(stream, maker, config.stride or maker.row_tokens)
-    if config.mode == "chunks":
-        return DocumentRows.chunks(stream, maker)
-    _require_one_step(recipe, stream)
-    return PackedRows(stream=stream, maker=maker)
+        rows = DocumentRows.strided(stream, maker, config.stride or maker.row_tokens)
+    else:
+        rows = DocumentRows.chunks(stream, maker)
+    _require_one_step(recipe, stream, rows.rows_per_epoch * rows.row_tokens)
+    return rows
 
 
 def row_maker(recipe: Recipe, tokenizer: CodeTokenizer) -> RowMaker:
@@ -53,13 +56,13 @@ def row_maker(recipe: Recipe, tokenizer: CodeTokenizer) -> RowMaker:
     )
 
 
-def _require_one_step(recipe: Recipe, stream: TokenStream) -> None:
+def _require_one_step(recipe: Recipe, stream: TokenStream, epoch_tokens: int) -> None:
     fit = recipe.fit
     step_tokens = fit.batch_rows * fit.accumulate * fit.row_tokens
-    if len(stream) >= step_tokens:
+    if epoch_tokens >= step_tokens:
         return
     raise CorpusError(
-        f"the corpus is too small: its {stream.num_documents:,} documents have {len(stream):,} tokens, and one step "
+        f"the corpus is too small: its {stream.num_documents:,} documents give {epoch_tokens:,} tokens, and one step "
         f"reads {step_tokens:,} (fit.batch_rows x fit.accumulate x fit.row_tokens): add text, lower one of these, "
         "or fine-tune a pretrained model"
     )

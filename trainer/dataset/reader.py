@@ -67,26 +67,34 @@ class BatchReader:
         if isinstance(self.source, SequentialRows):
             return self.source.read(first, self._num_processes)
         if self._workers:
-            return self._fetched(self.source, first)
+            return _FetchedRows(self.source, _RowNumbers(first, self._num_processes), self._workers)
         source = self.source
         return (source[number] for number in itertools.count(first, self._num_processes))
 
-    def _fetched(self, source: IndexedRows, first: int) -> Iterator[Row]:
-        """Rows that worker processes prepare; they hold no state, so what they read ahead need not be saved.
 
-        The loader gets a generator of its own, because it draws a number when it starts: taken from torch's, a resumed
-        run would drop out other units than an uninterrupted one.
-        """
-        groups = _RowNumbers(first, self._num_processes)
+class _FetchedRows(Iterator[Row]):
+    """Rows that worker processes prepare; they hold no state, so what they read ahead need not be saved.
+
+    The loader gets a generator of its own, because it draws a number when it starts: taken from torch's, a resumed run
+    would drop out other units than an uninterrupted one.
+    """
+
+    def __init__(self, source: IndexedRows, groups: _RowNumbers, workers: int) -> None:
         loader: DataLoader[Row] = DataLoader(
             source,  # type: ignore[arg-type]  # it has __getitem__; torch asks for no more
             batch_sampler=groups,
-            num_workers=self._workers,
+            num_workers=workers,
             generator=torch.Generator(),
         )
-        for group in loader:
-            for place in range(FETCHED_ROWS):
-                yield {name: tensor[place] for name, tensor in group.items()}
+        self._groups = iter(loader)
+        self._waiting: list[Row] = []
+
+    def __next__(self) -> Row:
+        if not self._waiting:
+            group = next(self._groups)
+            self._waiting = [{name: tensor[place] for name, tensor in group.items()} for place in range(FETCHED_ROWS)]
+            self._waiting.reverse()
+        return self._waiting.pop()
 
 
 class _RowNumbers(Sampler[list[int]]):

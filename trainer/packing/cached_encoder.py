@@ -10,9 +10,9 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import Tokenizer
 
-from lsp_server.model.tokenizer import PRE_TOKEN_PATTERN, CodeTokenizer
+from lsp_server.model.tokenizer import PRE_TOKEN_PATTERN, CodeTokenizer, byte_letters
 
 MOST_PIECES = 2**19
 """Remembered, about 100 MB; the frequent ones come first."""
@@ -62,7 +62,7 @@ class _Pieces(dict[str, bytes]):
         super().__init__()
         self._model = backend.model
         self._dtype = dtype
-        self._spelling = str.maketrans(_spelling())
+        self._spelling = dict(enumerate(byte_letters()))  # of ASCII, where bytes are characters
 
     def __missing__(self, piece: str) -> bytes:
         tokens = self._model.tokenize(piece.translate(self._spelling))
@@ -70,10 +70,3 @@ class _Pieces(dict[str, bytes]):
         if len(self) < MOST_PIECES and len(piece) <= LONGEST_PIECE:
             self[piece] = ids
         return ids
-
-
-def _spelling() -> dict[str, str]:
-    """How byte-level BPE spells each ASCII character: as one letter that can be seen."""
-    speller = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    characters = [chr(code) for code in range(128)]
-    return {character: speller.pre_tokenize_str(character)[0][0] for character in characters}
