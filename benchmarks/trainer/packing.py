@@ -23,7 +23,6 @@ from torch.nn import functional as F
 
 from benchmarks.report import Figure
 from lsp_server.model.gpt2 import GPT2, GPT2Config
-from lsp_server.model.prompt import Sentinels
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import CorpusConfig, PackingConfig, TokenizerConfig
 from trainer.corpus import read_documents
@@ -150,7 +149,7 @@ class _Bench:
         return figures
 
     def _sources(self, rate: float) -> dict[str, Callable[[], RowSource]]:
-        fill = FillInMiddle(tokenizer=self._tokenizer, sentinels=Sentinels.of(self._tokenizer), rate=rate)
+        fill = FillInMiddle.of(self._tokenizer, rate=rate)
         maker = RowMaker(row_tokens=ROW_TOKENS, seed=0, fill_in_middle=fill)
         stream = TokenStream.open(self._folder / "packed", "train")
         masked = replace(maker, document_mask=True)
@@ -159,7 +158,7 @@ class _Bench:
             "packed, documents apart": lambda: PackedRows(stream=stream, maker=masked),
             f"strided by {STRIDE}": lambda: DocumentRows.strided(stream, maker, STRIDE),
             "chunks": lambda: DocumentRows.chunks(stream, maker),
-            "streamed": lambda: StreamedRows(CorpusTexts(self._folder / "corpus"), self._tokenizer, maker, 256),
+            "streamed": lambda: StreamedRows(CorpusTexts(self._folder / "corpus"), maker, 256),
         }
 
     def _constant_length_rows(self) -> Iterator[list[int]]:
@@ -186,7 +185,7 @@ class _Bench:
                 yield ids[start : start + ROW_TOKENS]
 
     def losses(self, num_rows: int) -> list[Figure]:
-        """Of the text in the windows of packed rows: what the suffixes' ends lose, and the padding that makes up for it."""
+        """Of the text in packed rows' windows: what the suffixes' ends lose, and the padding in its place."""
         rows, plain = (self._sources(rate)["packed"]() for rate in (0.5, 0.0))
         kept, read, padded = 0, 0, 0
         for number in range(num_rows):
@@ -222,6 +221,7 @@ def _model_tokens_per_second() -> float:
     seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        F.cross_entropy(network(ids).flatten(0, 1), ids.flatten()).backward()
+        loss = F.cross_entropy(network(ids).flatten(0, 1), ids.flatten())
+        torch.autograd.backward([loss])
         seconds.append(time.perf_counter() - started)
     return ids.numel() / min(seconds)

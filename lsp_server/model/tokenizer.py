@@ -113,10 +113,10 @@ class CodeTokenizer:
     def encode_bytes(self, content: bytes) -> list[int]:
         """Any bytes at all, valid UTF-8 as `encode` does it, and one token for each byte that is none."""
         letters = byte_letters()
-        ids = []
+        ids: list[int] = []
         for part in _NO_UTF8.split(content.decode(errors="surrogateescape")):
             if _NO_UTF8.match(part):
-                ids += [self._backend.token_to_id(letters[ord(character) - 0xDC00]) for character in part]
+                ids += self._ids_of(letters[ord(character) - 0xDC00] for character in part)
             else:
                 ids += self.encode(part)
         return ids
@@ -129,8 +129,13 @@ class CodeTokenizer:
         """The inverse of `encode_bytes`. Sentinels are left out."""
         codes = {letter: code for code, letter in enumerate(byte_letters())}
         sentinels = set(self.sentinel_ids.values())
-        tokens = (self._backend.id_to_token(number) for number in ids if number not in sentinels)
+        tokens = (self._backend.id_to_token(number) or "" for number in ids if number not in sentinels)
         return bytes(codes[letter] for token in tokens for letter in token)
+
+    def _ids_of(self, letters: Iterable[str]) -> list[int]:
+        """Bytes as tokens of their own, which every vocabulary of bytes has."""
+        numbers = [self._backend.token_to_id(letter) for letter in letters]
+        return [number for number in numbers if number is not None]
 
 
 def byte_letters() -> list[str]:

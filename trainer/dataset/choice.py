@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from lsp_server.errors import CorpusError
-from lsp_server.model.prompt import Sentinels
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import Recipe
 from trainer.dataset.documents import DocumentRows
@@ -26,7 +25,7 @@ def open_rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> RowSou
     require_current(packed, corpus)
     config, maker = recipe.dataset, row_maker(recipe, tokenizer)
     if config.mode == "stream":
-        return StreamedRows(CorpusTexts(corpus), tokenizer, maker, config.block_rows)
+        return StreamedRows(CorpusTexts(corpus), maker, config.block_rows)
     stream = TokenStream.open(packed, "train")
     if config.mode == "packed":
         _require_one_step(recipe, stream, len(stream))
@@ -41,9 +40,8 @@ def open_rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> RowSou
 
 def row_maker(recipe: Recipe, tokenizer: CodeTokenizer) -> RowMaker:
     """How the recipe's rows are rearranged and laid out."""
-    fill = FillInMiddle(
-        tokenizer=tokenizer,
-        sentinels=Sentinels.of(tokenizer),
+    fill = FillInMiddle.of(
+        tokenizer,
         rate=recipe.fit.fim_rate,
         spm_share=recipe.fit.spm_share,
         character_spans=recipe.dataset.character_spans,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lsp_server.model.prompt import Sentinels, training_psm, training_spm
 from lsp_server.model.tokenizer import CodeTokenizer
+from trainer.packing import CachedEncoder
 
 SHORTEST_CHARACTERS = 24
 """Shorter pieces have no middle worth learning."""
@@ -29,10 +30,25 @@ class FillInMiddle:
     """
 
     tokenizer: CodeTokenizer
+    encoder: CachedEncoder
+    """The tokenizer's, for ids of 32 bits."""
     sentinels: Sentinels
     rate: float = 0.5
     spm_share: float = 0.5
     character_spans: float = 0.5
+
+    @classmethod
+    def of(
+        cls, tokenizer: CodeTokenizer, *, rate: float = 0.5, spm_share: float = 0.5, character_spans: float = 0.5
+    ) -> FillInMiddle:
+        return cls(
+            tokenizer=tokenizer,
+            encoder=CachedEncoder(tokenizer, np.int32),
+            sentinels=Sentinels.of(tokenizer),
+            rate=rate,
+            spm_share=spm_share,
+            character_spans=character_spans,
+        )
 
     def rearrange(self, piece: Ids, random: np.random.Generator) -> Ids:
         """One document's ids (with its `<|endoftext|>`, if it got that far) as prefix, middle and suffix; or as it is.
@@ -46,7 +62,7 @@ class FillInMiddle:
         if len(text) < SHORTEST_CHARACTERS or "\ufffd" in text:
             return piece
         start, end = cut_middle(text, random, self.character_spans)
-        prefix, middle, suffix = (self.tokenizer.encode(part) for part in (text[:start], text[start:end], text[end:]))
+        prefix, middle, suffix = map(self._encode, (text[:start], text[start:end], text[end:]))
         overflow = len(prefix) + len(middle) + len(suffix) + 4 - len(piece)
         if overflow > len(suffix):
             return piece
@@ -54,6 +70,10 @@ class FillInMiddle:
             suffix = self._whole_characters(suffix[: len(suffix) - overflow])
         arrange = training_spm if random.random() < self.spm_share else training_psm
         return np.asarray(arrange(self.sentinels, prefix, middle, suffix), dtype=np.int64)
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = np.frombuffer(self.encoder.encode(text), np.int32).tolist()
+        return ids
 
     def _whole_characters(self, ids: list[int]) -> list[int]:
         """Leave out the tokens at the end that hold only the beginning of a character."""

@@ -16,12 +16,11 @@ import numpy as np
 import torch
 
 from lsp_server.errors import CheckpointError
-from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.dataset.row import Ids, Row, RowMaker
 from trainer.dataset.texts import TextSource
 
 ENCODED_CHARACTERS = 250_000
-"""Text that is encoded at once, on all cores; what a block leaves of it is saved with each checkpoint."""
+"""Text that is encoded at once; what a block leaves of it is saved with each checkpoint."""
 KEPT_PLACES = 4
 """Blocks whose beginnings are remembered: those that the row after the last one used can lie in."""
 
@@ -42,8 +41,8 @@ class StreamedRows:
 
     rows_per_epoch = None
 
-    def __init__(self, texts: TextSource, tokenizer: CodeTokenizer, maker: RowMaker, block_rows: int) -> None:
-        self._texts, self._tokenizer, self._maker = texts, tokenizer, maker
+    def __init__(self, texts: TextSource, maker: RowMaker, block_rows: int) -> None:
+        self._texts, self._maker = texts, maker
         self._block_rows = block_rows
         self._places = [_Place(block=0, texts=texts.state_dict(), rest=np.zeros(0, np.int64))]
 
@@ -102,11 +101,10 @@ class StreamedRows:
         while size < ENCODED_CHARACTERS:
             batch.append(next(texts))
             size += len(batch[-1])
-        ids: list[int] = []
-        for encoded in self._tokenizer.encode_batch(batch):
-            ids += encoded
-            ids.append(self._tokenizer.end_of_text)
-        return np.asarray(ids, np.int64)
+        fill = self._maker.fill_in_middle
+        end_of_text = np.asarray([fill.sentinels.end_of_text], np.int32).tobytes()
+        ids = b"".join(fill.encoder.encode(text) + end_of_text for text in batch)
+        return np.frombuffer(ids, np.int32).astype(np.int64)
 
     def _remember(self, place: _Place) -> None:
         self._places = [*self._places, place][-KEPT_PLACES:]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lsp_server.model.prompt import Sentinels
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.dataset import FillInMiddle, RowMaker
 from trainer.packing import TokenStream
@@ -29,7 +28,7 @@ def stream(code_tokenizer: CodeTokenizer) -> TokenStream:
 
 @pytest.fixture(scope="session")
 def fill(code_tokenizer: CodeTokenizer) -> FillInMiddle:
-    return FillInMiddle(tokenizer=code_tokenizer, sentinels=Sentinels.of(code_tokenizer), rate=0.5)
+    return FillInMiddle.of(code_tokenizer)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from trainer.dataset.fill_in_middle import LONGEST_MIDDLE_LINES, cut_middle
 LEARNT = CodeTokenizer.train([f"def function_{n}(value):\n    return value * {n} + 1\n" for n in range(60)], 320)
 """A constant, because hypothesis's tests take no function-scoped fixtures."""
 SENTINELS = Sentinels.of(LEARNT)
-ALWAYS = FillInMiddle(tokenizer=LEARNT, sentinels=SENTINELS, rate=1.0)
+ALWAYS = FillInMiddle.of(LEARNT, rate=1.0)
 
 
 def piece_of(text: str) -> npt.NDArray[np.int64]:

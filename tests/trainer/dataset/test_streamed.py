@@ -28,11 +28,9 @@ def _little_text_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def open_stream(
-    make_corpus: MakeCorpus, texts: list[str], code_tokenizer: CodeTokenizer, maker: RowMaker
-) -> Callable[[], StreamedRows]:
+def open_stream(make_corpus: MakeCorpus, texts: list[str], maker: RowMaker) -> Callable[[], StreamedRows]:
     corpus = make_corpus(texts)
-    return lambda: StreamedRows(CorpusTexts(corpus), code_tokenizer, replace(maker, row_tokens=48), BLOCK_ROWS)
+    return lambda: StreamedRows(CorpusTexts(corpus), replace(maker, row_tokens=48), BLOCK_ROWS)
 
 
 def same(left: Row, right: Row) -> bool:
@@ -104,8 +102,8 @@ def test_another_block_size_is_refused(open_stream: Callable[[], StreamedRows]) 
         BatchReader(open_stream()).load_state_dict(state)
 
 
-def test_an_empty_corpus_is_told(make_corpus: MakeCorpus, code_tokenizer: CodeTokenizer, maker: RowMaker) -> None:
-    rows = StreamedRows(CorpusTexts(make_corpus([])), code_tokenizer, maker, 4)
+def test_an_empty_corpus_is_told(make_corpus: MakeCorpus, maker: RowMaker) -> None:
+    rows = StreamedRows(CorpusTexts(make_corpus([])), maker, 4)
 
     with pytest.raises(CorpusError, match="holds no training text: add sources"):
         next(rows.read(0, 1))
