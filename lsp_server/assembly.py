@@ -21,6 +21,6 @@ def make_engine(model: Path | None, device: str, *, in_process: bool) -> Engine:
 
 
 def open_completer(model: Path | None, engine: Engine) -> Completer:
-    """Raises: BundleError when the bundle cannot be used."""
-    bundle = open_bundle(model)
-    return Completer(engine=engine, tokenizer=bundle.load_tokenizer(), sentinels=bundle.sentinels, layout=bundle.layout)
+    """Raises: BundleError when the model cannot be used."""
+    opened = open_bundle(model)
+    return Completer(engine=engine, tokenizer=opened.load_tokenizer(), prompts=opened.prompts)
