@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lsp_server.completion.completer import Completer
 from lsp_server.engine.api import Engine
-from lsp_server.model.bundle import open_bundle
+from lsp_server.model.opening import open_model
 
 
 def make_engine(model: Path | None, device: str, *, in_process: bool) -> Engine:
@@ -22,5 +22,5 @@ def make_engine(model: Path | None, device: str, *, in_process: bool) -> Engine:
 
 def open_completer(model: Path | None, engine: Engine) -> Completer:
     """Raises: BundleError when the model cannot be used."""
-    opened = open_bundle(model)
+    opened = open_model(model)
     return Completer(engine=engine, tokenizer=opened.load_tokenizer(), prompts=opened.prompts)

@@ -17,7 +17,7 @@ from lsp_server import __version__
 from lsp_server.assembly import make_engine
 from lsp_server.engine.api import Engine, EngineState, EngineStatus
 from lsp_server.errors import ParrotletError
-from lsp_server.model.bundle import open_bundle
+from lsp_server.model.opening import open_model
 
 PACKAGES = ("torch", "tokenizers", "safetensors", "pygls", "lsprotocol", "platformdirs")
 LEAST_MEMORY_GIB = 1.0
@@ -48,7 +48,7 @@ def examine(model: Path | None, device: str) -> Iterator[Finding]:
         _packages,
         _command,
         _memory,
-        lambda: _bundle(model),
+        lambda: _model(model),
         lambda: _device(device),
         lambda: asyncio.run(_engine(model, device)),
     )
@@ -104,14 +104,14 @@ def _memory() -> Finding:
     return Finding(subject="memory", health=Health.OK, detail=f"{free_gib:.1f} GiB free")
 
 
-def _bundle(model: Path | None) -> Finding:
+def _model(path: Path | None) -> Finding:
     try:
-        bundle = open_bundle(model)
+        model = open_model(path)
     except ParrotletError as error:
         return _problem("model", error)
-    size_mb = bundle.weights_path.stat().st_size / 1e6
-    run = bundle.provenance.get("run", "unnamed")
-    detail = f"{run}, {size_mb:.0f} MB of weights, window {bundle.layout.context_tokens} tokens, at {bundle.path}"
+    size_mb = model.weights_bytes / 1e6
+    window = model.prompts.context_tokens
+    detail = f"{model.title}, {size_mb:.0f} MB of weights, window {window} tokens, at {model.path}"
     return Finding(subject="model", health=Health.OK, detail=detail)
 
 

@@ -15,7 +15,8 @@ import platformdirs
 
 import lsp_server
 from lsp_server.errors import EngineUnavailableError
-from lsp_server.model.bundle import EMBEDDED, MANIFEST
+from lsp_server.model.bundle import EMBEDDED
+from lsp_server.model.opening import content_hash
 
 PROTOCOL_VERSION = 2
 """Of the messages on the socket; any change of them changes it."""
@@ -33,6 +34,7 @@ class EngineIdentity:
     package_version: str
     bundle: str
     manifest_hash: str
+    """Of the bundle's manifest, and so of every file; of a folder from the Hub, what its files look like."""
     device: str
     threads: int | None
 
@@ -44,7 +46,7 @@ class EngineIdentity:
             protocol_version=PROTOCOL_VERSION,
             package_version=lsp_server.__version__,
             bundle=str(path),
-            manifest_hash=_hash_of(path / MANIFEST),
+            manifest_hash=content_hash(path),
             device=device,
             threads=threads,
         )
@@ -143,10 +145,3 @@ def _private(folder: Path) -> Path:
         if found.st_mode & 0o077:
             raise EngineUnavailableError(f"{folder} is open to other users: `chmod 700` it, or {remedy}")
     return folder
-
-
-def _hash_of(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return ""
