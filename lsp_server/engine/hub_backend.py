@@ -92,30 +92,25 @@ class HubBackend:
         return logits_NV[len(logits_NV) - span.num_logits :]
 
     def _try(self, model: HubModel) -> int:
-        """Read one token, read it again after forgetting it; returns the bytes that it takes in a cache."""
+        """Read a token, forget it and read it again; returns the bytes that it takes in a cache."""
         cache = self.new_cache()
+        where = f"{model.path / CONFIG}: this {model.model_type}"
         try:
             (first_NV,) = self.forward([Span(cache=cache, ids=[0])])
-            num_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.states.layers)
             self.forward([Span(cache=cache, ids=[0], num_logits=0)])
-            cache.truncate(1)
-            cache.truncate(0)
+            is_remembered = cache.num_tokens == 2
+            num_bytes = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.states.layers) // 2
+            if is_remembered:
+                cache.truncate(1)
+                cache.truncate(0)
             (again_NV,) = self.forward([Span(cache=cache, ids=[0])])
         except Exception as error:  # what a network without such a memory raises is its own affair
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            raise BundleError(
-                f"{model.path / CONFIG}: this {model.model_type} does not decode with a cache ({reason}): "
-                f"{CHOOSE_ANOTHER}"
-            ) from error
-        if cache.num_tokens != 1 or not torch.equal(first_NV, again_NV):
-            raise BundleError(
-                f"{model.path / CONFIG}: this {model.model_type} cannot forget what it has read: {CHOOSE_ANOTHER} "
-                "with attention in every layer"
-            )
+            raise BundleError(f"{where} does not decode with a cache ({reason}): {CHOOSE_ANOTHER}") from error
+        if not is_remembered or not torch.equal(first_NV, again_NV):
+            raise BundleError(f"{where} cannot forget what it has read: {CHOOSE_ANOTHER} with attention in every layer")
         if first_NV.shape[1] < self.vocab_size or not bool(torch.isfinite(first_NV).all()):
-            raise BundleError(
-                f"{model.path}: the network's answer is no distribution over its tokens: {CHOOSE_ANOTHER}"
-            )
+            raise BundleError(f"{where} answers with no distribution over its tokens: {CHOOSE_ANOTHER}")
         return int(num_bytes)
 
 
@@ -144,7 +139,11 @@ def open_hub_backend(model: HubModel, device: torch.device) -> HubBackend:
 
 
 def number_format(device: torch.device) -> torch.dtype:
-    """bf16 on GPUs that have it, fp32 elsewhere: in fp16 networks that were trained in bf16 overflow."""
+    """bf16 on GPUs that have it, fp32 elsewhere.
+
+    In fp16, networks that were trained in bf16 overflow. On a CPU without bf16 products (AMD EPYC, one core) Qwen2.5
+    0.5B's shape reads 14 tokens a second in bf16 and 91 in fp32, and decodes in 153 and 129 ms a token.
+    """
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
         return torch.bfloat16
     return torch.float32

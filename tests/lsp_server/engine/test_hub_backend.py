@@ -269,7 +269,9 @@ def test_a_recurrent_network_is_refused(tmp_path: Path) -> None:
     config = transformers.MambaConfig(vocab_size=291, hidden_size=16, num_hidden_layers=1, state_size=4)
     transformers.MambaForCausalLM(config).save_pretrained(tmp_path)
     edit_json(tmp_path / "config.json", n_positions=WINDOW)
-    with pytest.raises(BundleError, match="layer 0 is a LinearAttentionLayer, whose memory cannot go back"):
+    with pytest.raises(
+        BundleError, match=r"layer 0 is a LinearAttentionLayer, whose memory cannot go back|cannot forget"
+    ):
         ResidentModel.load(tmp_path, "cpu", 1)
 
 
