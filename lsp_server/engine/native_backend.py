@@ -9,7 +9,6 @@ import ctypes
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ from lsp_server.model.gpt2 import GPT2, Block
 HEAD_WIDTH_MULTIPLE = 16
 """The kernel's widest vector: a head is cut into whole ones."""
 DRAFT_TOKENS = 8
+"""A pass over nine tokens; a longer draft is seldom right to its end."""
 
 
 class NativeCache:
@@ -79,13 +79,14 @@ class NativeBackend:
         self._model: int = model
         self._load(network)
         self._logits_width = self._kernel.logits_width(model)
+        self.draft_cost: float = self._measure_draft_cost()
+        """What one more token in a pass costs, as a share of a pass over one token, on this machine."""
 
     device = "cpu"
     draft_tokens = DRAFT_TOKENS
 
-    @cached_property
-    def draft_cost(self) -> float:
-        """What one more token in a pass costs, as a share of a pass over one token; measured here, in 20 ms or so."""
+    def _measure_draft_cost(self) -> float:
+        """At load, in 20 ms or so: the first suggestion must not wait for it."""
         cache = self.new_cache()
         alone, together = (min(self._seconds(cache, num_tokens) for _ in range(3)) for num_tokens in (1, 5))
         return min(1.0, max(0.02, (together / alone - 1) / 4))
@@ -110,7 +111,8 @@ class NativeBackend:
 
     def branch(self, cache: NativeCache, num_new_tokens: int) -> NativeCache:
         """A sequence that goes on from all of `cache`, which must not change while its branches live."""
-        return NativeCache(self._kernel, self._model, num_new_tokens, cache)
+        num_positions = min(num_new_tokens, self.context_tokens - cache.num_tokens)
+        return NativeCache(self._kernel, self._model, num_positions, cache)
 
     def forward(self, spans: Sequence[Span[NativeCache]]) -> list[Tensor]:
         """Append each span's tokens to its cache; returns its logits, NV."""

@@ -209,6 +209,16 @@ def test_a_window_can_be_filled_to_the_last_token(network: GPT2, backend: Native
         read(backend, cache, ids[:1])
 
 
+def test_a_branch_cannot_go_beyond_the_window(network: GPT2, backend: NativeBackend) -> None:
+    ids = random_ids(network.config, network.config.context_tokens)
+    prefix = backend.new_cache()
+    backend.forward([Span(cache=prefix, ids=ids[:-2], num_logits=0)])
+    branch = backend.branch(prefix, 64)
+    read(backend, branch, ids[-2:])
+    with pytest.raises(AssertionError):
+        read(backend, branch, ids[:1])
+
+
 @pytest.mark.parametrize("isa", INSTRUCTION_SETS)
 def test_every_instruction_set_says_what_the_plain_one_says(network: GPT2, isa: str) -> None:
     ids = random_ids(network.config, 100)
@@ -218,6 +228,13 @@ def test_every_instruction_set_says_what_the_plain_one_says(network: GPT2, isa: 
 
 def test_the_plain_set_is_always_there() -> None:
     assert INSTRUCTION_SETS[-1] == "scalar"
+
+
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="this processor has no AVX2"
+)
+def test_a_set_that_the_processor_has_passes_the_kernels_own_check() -> None:
+    assert "avx2" in INSTRUCTION_SETS
 
 
 def test_heads_that_fill_no_vector_are_refused() -> None:
