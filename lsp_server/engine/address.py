@@ -14,6 +14,7 @@ from pathlib import Path
 import platformdirs
 
 import lsp_server
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.errors import EngineUnavailableError
 from lsp_server.model.bundle import EMBEDDED
 from lsp_server.model.opening import content_hash
@@ -37,18 +38,20 @@ class EngineIdentity:
     """Of the bundle's manifest, and so of every file; of a folder from the Hub, what its files look like."""
     device: str
     threads: int | None
+    backend: str
 
     @classmethod
-    def of(cls, bundle: Path | None, device: str, threads: int | None) -> EngineIdentity:
-        """`bundle` None is the embedded model; one that cannot be read has an identity too, its engine says why."""
-        path = (EMBEDDED if bundle is None else bundle).expanduser().resolve()
+    def of(cls, choice: EngineChoice) -> EngineIdentity:
+        """A model that cannot be read has an identity too, its engine says why."""
+        path = (EMBEDDED if choice.model is None else choice.model).expanduser().resolve()
         return cls(
             protocol_version=PROTOCOL_VERSION,
             package_version=lsp_server.__version__,
             bundle=str(path),
             manifest_hash=content_hash(path),
-            device=device,
-            threads=threads,
+            device=choice.device,
+            threads=choice.threads,
+            backend=choice.backend,
         )
 
     @property

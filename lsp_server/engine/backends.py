@@ -9,6 +9,7 @@ import torch
 
 from lsp_server.engine import device as devices
 from lsp_server.engine.backend import Backend
+from lsp_server.engine.choice import BACKENDS
 from lsp_server.engine.hub_backend import open_hub_backend
 from lsp_server.engine.int8_linear import quantise
 from lsp_server.engine.native_backend import NativeBackend
@@ -21,9 +22,6 @@ from lsp_server.model.weights import load_gpt2
 
 logger = logging.getLogger(__name__)
 
-BACKENDS = ("auto", "native", "int8", "full")
-"""`native`: our kernel; `int8`: torch with int8 weights; `full`: torch in the device's own number format, which is the
-only one for a model from the Hub."""
 AnyBackend = Backend[Any]  # Any: each has a cache of its own kind
 
 

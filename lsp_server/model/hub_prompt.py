@@ -16,7 +16,7 @@ NEW_SHARE = SUFFIX_SHARE = 8
 """One token in eight of the window for the answer, one for the suffix, as the embedded model nearly has it."""
 MOST_NEW_TOKENS = 256
 MOST_SUFFIX_TOKENS = 128
-"""What the engine reads in one step. At every keystroke one core of an AMD EPYC takes 0.4 s over it with GPT-2 small, and
+"""What the engine reads in one step. At every keystroke one core of an AMD EPYC takes 0.4 s over it with GPT-2 small,
 1.4 s with Qwen2.5 0.5B's shape (fp32, transformers 5.23)."""
 
 

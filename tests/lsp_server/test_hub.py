@@ -16,6 +16,7 @@ from lsp_server.cli import main
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.doctor import Health, examine
 from lsp_server.engine.api import EngineState
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.local import LocalEngine
 from lsp_server.engine.recorder import Recorder
 from lsp_server.model.hub_folder import open_hub_model
@@ -73,7 +74,7 @@ async def test_the_middle_is_suggested_with_its_leading_space_and_without_what_f
     kind: str, family: str, settings: dict[str, object], tmp_path: Path
 ) -> None:
     folder = taught(tmp_path, kind, family, **settings)
-    engine = Recorder(LocalEngine(folder, "cpu", 1))
+    engine = Recorder(LocalEngine(EngineChoice(model=folder, device="cpu", threads=1)))
     try:
         await ready(engine)
         completer = open_completer(folder, engine)
@@ -110,9 +111,12 @@ def test_the_command_line_takes_such_a_folder(tmp_path: Path, capsys: pytest.Cap
 def test_the_doctor_names_family_use_and_window(
     family: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lsp_server.doctor.make_engine", lambda *_, **__: LocalEngine(tmp_path, "cpu", 1))
+    monkeypatch.setattr(
+        "lsp_server.doctor.make_engine",
+        lambda *_, **__: LocalEngine(EngineChoice(model=tmp_path, device="cpu", threads=1)),
+    )
     save_hub_model(tmp_path, tokenizer=byte_level() if family is None else of_family(family))
-    found = {finding.subject: finding for finding in examine(tmp_path, "cpu")}
+    found = {finding.subject: finding for finding in examine(EngineChoice(model=tmp_path, device="cpu"))}
     assert found["model"].detail.startswith(words)
     assert "window 128 tokens" in found["model"].detail
     assert (found["model"].health, found["engine"].health) == (Health.OK, Health.OK)

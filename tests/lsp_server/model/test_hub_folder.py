@@ -211,7 +211,8 @@ def test_engines_are_told_apart_when_a_folder_changes(folder: Path) -> None:
 def test_the_server_opens_a_folder_without_torch_or_transformers(folder: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from lsp_server.assembly import make_engine, open_completer;"
-        "completer = open_completer(Path(sys.argv[1]), make_engine(Path(sys.argv[1]), 'cpu', in_process=False));"
+        "from lsp_server.engine.choice import EngineChoice; model = Path(sys.argv[1]);"
+        "completer = open_completer(model, make_engine(EngineChoice(model=model), in_process=False));"
         "print(sorted({'torch', 'transformers', 'safetensors'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script, str(folder)], cwd=ROOT, capture_output=True, text=True)
