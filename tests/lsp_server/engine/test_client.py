@@ -37,6 +37,7 @@ MakeClient = Callable[..., EngineClient]
 ASK_FOR_STATUS = """
 import asyncio, json, sys
 from pathlib import Path
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.client import EngineClient
 
 async def main():
