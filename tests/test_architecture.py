@@ -92,6 +92,7 @@ MAY_IMPORT_TORCH = (
     "trainer.evaluate",
     "trainer.export",
     "trainer.loop",
+    "trainer.network",
     "trainer.ngrams",
     "trainer.optim",
 )

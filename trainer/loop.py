@@ -19,13 +19,12 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
 from trainer.config import FitConfig, Recipe, digest
 from trainer.dataset import IGNORED_LABEL, Rows
 from trainer.interruption import Interruption
-from trainer.network import network_config
+from trainer.network import build_network
 from trainer.optim import build_optimizers, learning_rate_factor
 from trainer.packing import TokenStream, read_index
 
@@ -89,7 +88,7 @@ def _start(recipe: Recipe, run_dir: Path, vocab_size: int, content_hash: str) ->
         log_with="tensorboard",
         project_dir=str(run_dir),
     )
-    network = GPT2(network_config(recipe, vocab_size))
+    network = build_network(recipe, vocab_size)
     prepared = accelerator.prepare(network, *build_optimizers(network, recipe.fit))
     folder = run_dir / "checkpoints"
     run = _Run(
