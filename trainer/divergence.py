@@ -15,15 +15,17 @@ from trainer.checkpoint import Progress
 SPIKE_STEPS = 20
 
 
-def judge_step(progress: Progress, loss: float, gradient_norm: float, *, spike_nats: float, scaled: bool) -> None:
-    """Look at a step before it is counted; `scaled` gradients (fp16) may overflow, and are skipped by their scaler.
+def judge_step(
+    progress: Progress, step: int, loss: float, gradient_norm: float, *, spike_nats: float, scaled: bool
+) -> None:
+    """Look at a step's loss before it is noted. `scaled` gradients (fp16) may overflow: their scaler skips them.
 
     Raises: DivergenceError.
     """
     if not math.isfinite(loss):
-        raise DivergenceError(f"the loss of step {progress.step + 1} is {loss}")
+        raise DivergenceError(f"the loss of step {step} is {loss}")
     if not math.isfinite(gradient_norm) and not scaled:
-        raise DivergenceError(f"the gradient of step {progress.step + 1} is {gradient_norm}")
+        raise DivergenceError(f"the gradient of step {step} is {gradient_norm}")
     if not spike_nats or not progress.lowest_loss:
         return
     is_above = loss > progress.lowest_loss + spike_nats
@@ -31,5 +33,5 @@ def judge_step(progress: Progress, loss: float, gradient_norm: float, *, spike_n
     if progress.steps_above >= SPIKE_STEPS:
         raise DivergenceError(
             f"the loss has stayed {spike_nats:g} nats above its lowest, {progress.lowest_loss:.3f}, "
-            f"for {SPIKE_STEPS} steps: {loss:.3f} at step {progress.step + 1}"
+            f"for {SPIKE_STEPS} steps: {loss:.3f} at step {step}"
         )

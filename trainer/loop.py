@@ -222,7 +222,7 @@ def _look(run: _Run, interruption: Interruption) -> bool:
     norms = torch.stack([result.gradient_norm for result, _ in run.unread]).tolist()
     entries = []
     for loss, norm, (_, entry) in zip(losses, norms, run.unread, strict=True):
-        _judge(run, loss, norm)
+        _judge(run, int(entry["step"]), loss, norm)
         progress.note_loss(loss)
         entries.append({**entry, "loss": loss, "gradient_norm": norm})
     run.unread.clear()
@@ -239,10 +239,10 @@ def _agreed(session: Session, seconds: float, requested: bool) -> tuple[float, b
     return latest, bool(any_requested)
 
 
-def _judge(run: _Run, loss: float, norm: float) -> None:
+def _judge(run: _Run, step: int, loss: float, norm: float) -> None:
     scaled = run.session.accelerator.mixed_precision == "fp16"
     try:
-        judge_step(run.progress, loss, norm, spike_nats=run.config.spike_nats, scaled=scaled)
+        judge_step(run.progress, step, loss, norm, spike_nats=run.config.spike_nats, scaled=scaled)
     except DivergenceError as error:
         last = latest_checkpoint(run.folder)
         kept = f"{last} is the last good checkpoint" if last else "there is no checkpoint yet"

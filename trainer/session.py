@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, parse_flag_from_env
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from lsp_server.errors import RecipeError
 from trainer.feed import Batch
@@ -43,13 +44,10 @@ class Session:
         """Raises: RecipeError for a precision, optimizer or tracker that this machine or installation does not have."""
         accelerator = Accelerator(
             mixed_precision=_precision(config),
-            log_with=_trackers(config),
+            log_with=_trackers(config) or None,
             project_dir=str(run_dir),
         )
-        sharded = accelerator.distributed_type == DistributedType.FSDP
-        if sharded and (config.optimizer == "muon" or config.ema_decay):
-            wrong = 'optimizer is "muon"' if config.optimizer == "muon" else f"ema_decay is {config.ema_decay:g}"
-            raise RecipeError(f'fit.{wrong}, which needs whole weights: with FSDP use "adamw" and ema_decay 0')
+        _check_sharding(accelerator, config)
         if config.recompute:
             recompute_blocks(network)
         prepared = accelerator.prepare(network, *build_optimizers(network, config))
@@ -117,7 +115,7 @@ class Session:
         """Clip the gradient by its norm; returns the norm before."""
         limit = self.config.clip_norm or math.inf
         norm: Tensor = self.accelerator.clip_grad_norm_(self.network.parameters(), limit)
-        return norm.detach()
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm  # sharded weights have sharded gradients
 
 
 def _precision(config: FitConfig) -> str:
@@ -133,6 +131,18 @@ def _precision(config: FitConfig) -> str:
         older = "no" if config.optimizer == "muon" else "fp16"
         return "bf16" if torch.cuda.is_bf16_supported() else older
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
+
+
+def _check_sharding(accelerator: Accelerator, config: FitConfig) -> None:
+    if accelerator.distributed_type == DistributedType.FSDP:
+        if config.optimizer == "muon":
+            raise RecipeError('fit.optimizer is "muon", which needs whole matrices: with FSDP use "adamw"')
+        if config.ema_decay:
+            raise RecipeError(
+                f"fit.ema_decay is {config.ema_decay:g}, which needs whole weights: with FSDP set it to 0"
+            )
+    elif parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        raise RecipeError("accelerate shards weights on several GPUs only: launch without --use_fsdp here")
 
 
 def _trackers(config: FitConfig) -> list[str]:
