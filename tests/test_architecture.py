@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "trainer.fit_config": ("trainer.limits", "lsp_server.errors"),
     "trainer.config": ("trainer.fit_config", "trainer.limits", "lsp_server.errors"),
     "trainer.recipe": ("trainer.config", "lsp_server.errors"),
+    "trainer.recipe_file": ("trainer.config",),
     "trainer.corpus": ("trainer.corpus", "trainer.config", "lsp_server.errors"),
     "trainer.tokenizer": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
     "trainer.packing": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
