@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -123,13 +124,15 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     recipe = load_recipe(path)
     if path.resolve() != remembered.resolve():
         options.run.mkdir(parents=True, exist_ok=True)
-        partial = remembered.with_suffix(".partial")
+        partial = remembered.with_suffix(f".{os.getpid()}.partial")  # of several processes, each writes the same
         partial.write_bytes(path.read_bytes())
         partial.replace(remembered)
     return recipe
 
 
 def _report(stage: str, summary: str) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        return  # of the processes of `accelerate launch`, the first reports
     sys.stdout.write(f"{stage}: {summary}\n")
     sys.stdout.flush()
 

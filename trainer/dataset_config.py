@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lsp_server.errors import RecipeError
+from trainer.limits import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,10 @@ class DatasetConfig:
     """Processes that prepare rows beside the training; a stream is read in the training process."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("stride", 0, None), ("block_rows", 1, 1_000_000), ("workers", 0, 256)):
-            value = getattr(self, name)
-            if value < low or (high is not None and value > high):
-                span = f"from {low} to {high:,}" if high is not None else f"of at least {low}"
-                raise RecipeError(f"dataset.{name} is {value:,}: choose a value {span}")
-        if not 0 <= self.character_spans <= 1:
-            raise RecipeError(f"dataset.character_spans is {self.character_spans:g}: choose a value from 0 to 1")
+        require("dataset.stride", self.stride, 0, None)
+        require("dataset.character_spans", self.character_spans, 0.0, 1.0)
+        require("dataset.block_rows", self.block_rows, 1, 1_000_000)
+        require("dataset.workers", self.workers, 0, 256)
         if self.stride and self.mode != "strided":
             raise RecipeError(
                 f'dataset.stride is {self.stride}, which "{self.mode}" rows do not have: set mode "strided"'

@@ -1,9 +1,19 @@
-"""From a recipe's shape to the network's. Knows neither data nor training."""
+"""From a recipe's shape to a network that can be trained. Knows neither data nor training.
+
+What the loop asks of a network is `forward(ids_BT) -> logits_BTV`, and nothing else: any module that has it trains.
+"""
 
 from __future__ import annotations
 
-from lsp_server.model.gpt2 import GPT2Config
+from torch import nn
+
+from lsp_server.model.gpt2 import GPT2, GPT2Config
 from trainer.config import Recipe
+
+
+def build_network(recipe: Recipe, vocab_size: int) -> nn.Module:
+    """The network that the recipe trains, with its first weights drawn from torch's random state."""
+    return GPT2(network_config(recipe, vocab_size))
 
 
 def network_config(recipe: Recipe, vocab_size: int) -> GPT2Config:
