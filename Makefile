@@ -6,7 +6,7 @@ SETUP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug train-embedded \
-	bench-model bench-engine bench-replay bench-drafts clean
+	bench-model bench-engine bench-trainer bench-replay bench-drafts clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -75,6 +75,9 @@ bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTransla
 
 bench-drafts: $(SETUP) ## what guessing ahead saves, and whether its constants still hold
 	$(BIN)/python -m benchmarks.drafts
+
+bench-trainer: $(SETUP) ## the trainer's stages beside their peers, on this machine
+	$(BIN)/python -m benchmarks.trainer
 
 bench-replay: $(SETUP) ## how many keystrokes of a typing session find their prompt read already
 	$(BIN)/python -m benchmarks.replay
