@@ -237,14 +237,14 @@ def _parallelism(wanted: bool) -> Iterator[None]:
             os.environ["TOKENIZERS_PARALLELISM"] = before
 
 
-def _model_tokens_per_second(segments_BT: torch.Tensor | None) -> float:
+def _model_tokens_per_second(segments: torch.Tensor | None) -> float:
     """Forward and backward of 2 rows in full precision, on all cores; wall-clock time, the best of three."""
     network = GPT2(GPT2Config(vocab_size=16_384, context_tokens=ROW_TOKENS, width=512, num_layers=8, num_heads=8))
     ids = torch.from_numpy(np.random.default_rng(0).integers(16_384, size=(2, ROW_TOKENS)))
     seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        loss = F.cross_entropy(network(ids, segments_BT).flatten(0, 1), ids.flatten())
+        loss = F.cross_entropy(network(ids, segments).flatten(0, 1), ids.flatten())
         torch.autograd.backward([loss])
         seconds.append(time.perf_counter() - started)
     return ids.numel() / min(seconds)
