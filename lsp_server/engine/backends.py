@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from lsp_server.engine import device as devices
+from lsp_server.engine import int8_linear
 from lsp_server.engine.backend import Backend
 from lsp_server.engine.choice import BACKENDS
 from lsp_server.engine.hub_backend import open_hub_backend
-from lsp_server.engine.int8_linear import quantise
 from lsp_server.engine.native_backend import NativeBackend
 from lsp_server.engine.torch_backend import TorchBackend
 from lsp_server.errors import EngineError, SettingsError
@@ -59,21 +59,13 @@ def _on_cpu(network: GPT2, name: str, num_threads: int) -> AnyBackend:
             if name == "native":
                 raise
             logger.info("no native back end: %s", error)
-    if not has_int8_products():
+    if not int8_linear.is_available():
         if name == "int8":
-            raise SettingsError("backend int8 needs a processor with VNNI instructions: choose auto, native or full")
-        logger.info("no int8 back end: torch has no exact int8 products here")
+            raise SettingsError("backend int8 needs a torch that multiplies int8: choose auto, native or full")
+        logger.info("no int8 back end: this torch does not multiply int8")
         return TorchBackend(network, f"torch {_format(network)}")
-    head = quantise(network)
+    head = int8_linear.quantise(network)
     return TorchBackend(network, "torch int8", head)
-
-
-def has_int8_products() -> bool:
-    """Whether torch multiplies int8 in full range here.
-
-    Without VNNI its sums are cut off at 16 bits: an error of up to a tenth of a product, and 1.5 % more bits per byte.
-    """
-    return str(torch.backends.quantized.engine) != "none" and bool(torch.cpu._is_vnni_supported())
 
 
 def _format(network: GPT2) -> str:
