@@ -139,7 +139,8 @@ async def _engine(model: Path | None, device: str) -> Finding:
     seconds = time.monotonic() - started
     if status.state is EngineState.READY:
         reuse = f", {status.reused_tokens / status.prompt_tokens:.0%} of prompts reused" if status.prompt_tokens else ""
-        detail = f"ready in {seconds:.1f} s, process {status.pid}, {status.num_requests} requests so far{reuse}"
+        news = f"; {status.message}" if status.message else ""
+        detail = f"ready in {seconds:.1f} s, process {status.pid}, {status.num_requests} requests so far{reuse}{news}"
         return Finding(subject="engine", health=Health.OK, detail=detail)
     detail = status.message or f"still loading after {seconds:.0f} s"
     return Finding(
