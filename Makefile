@@ -6,7 +6,7 @@ SETUP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug train-embedded \
-	bench-model clean
+	bench-model bench-engine bench-replay clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -69,5 +69,12 @@ train-embedded: $(SETUP) ## train the embedded model again, about an hour and a 
 bench-model: $(SETUP) ## the embedded model's figures on packages it never saw, beside the baselines
 	$(BIN)/python -m benchmarks.model
 
+bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTranslate2, on this machine
+	$(BIN)/python -m benchmarks.engine.install
+	$(BIN)/python -m benchmarks.engine
+
+bench-replay: $(SETUP) ## how many keystrokes of a typing session find their prompt read already
+	$(BIN)/python -m benchmarks.replay
+
 clean: ## remove what the targets made, but no trained model
-	rm -rf $(VENV) .e2e .mypy_cache .ruff_cache .pytest_cache vscode-extension/node_modules vscode-extension/dist
+	rm -rf $(VENV) .bench .e2e .mypy_cache .ruff_cache .pytest_cache vscode-extension/node_modules vscode-extension/dist

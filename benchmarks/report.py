@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
+
+from lsp_server.machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("parrotlet", "torch", "tokenizers", "transformers")
@@ -25,7 +23,13 @@ class Figure:
     peer: str = ""
     peer_value: float | None = None
     target: float | None = None
+    ratio_target: float | None = None
+    """A target for the ratio to the peer, in place of one for the value itself."""
     higher_is_better: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ratio_target is not None and (self.target is not None or not self.peer_value):
+            raise ValueError(f"{self.name}: a ratio's target needs a peer's value, and no target beside it")
 
     @property
     def ratio(self) -> float | None:
@@ -33,16 +37,20 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        if self.target is None:
+        measured, target = (self.value, self.target) if self.ratio_target is None else (self.ratio, self.ratio_target)
+        if measured is None or target is None:
             return ""
-        reached = self.value >= self.target if self.higher_is_better else self.value <= self.target
+        reached = measured >= target if self.higher_is_better else measured <= target
         return "ok" if reached else "short"
 
     def line(self) -> str:
         peer = "" if self.peer_value is None else f"{self.peer} {self.peer_value:.3g}, ratio {self.ratio:.2f}"
         sign = ">=" if self.higher_is_better else "<="
         target = "" if self.target is None else f"target {sign} {self.target:g}"
-        return f"{self.name:<34} {self.value:>9.3g} {self.unit:<12} {peer:<44} {target:<16} {self.verdict}".rstrip()
+        if self.ratio_target is not None:
+            target = f"target ratio {sign} {self.ratio_target:g}"
+        value = f"{self.value:.0f}" if abs(self.value) >= 1000 else f"{self.value:.3g}"  # never 1.64e+03
+        return f"{self.name:<46} {value:>9} {self.unit:<10} {peer:<58} {target:<20} {self.verdict}".rstrip()
 
 
 def publish(name: str, figures: Sequence[Figure], notes: dict[str, object] | None = None) -> Path:
@@ -59,22 +67,4 @@ def publish(name: str, figures: Sequence[Figure], notes: dict[str, object] | Non
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    return {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    features = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile") if f" {name}" in flags]
-    return f"{models[0] if models else 'unknown'} ({', '.join(features)})"
+    return describe_machine(PACKAGES)

@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_engine(commands)
     _add_complete(commands)
     _add_doctor(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -88,6 +89,16 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_model(parser)
     _add_logging(parser)
     parser.set_defaults(run=_doctor)
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("bench", help="say how fast suggestions come on this machine, in a minute")
+    _add_model(parser)
+    _add_logging(parser)
+    parser.add_argument("--in-process", action="store_true", help="load the model here, not in an engine process")
+    parser.add_argument("--seconds", type=float, default=40.0, metavar="S", help="how long to measure (default: 40)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there, too; - prints them instead")
+    parser.set_defaults(run=_bench)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +165,21 @@ def _doctor(options: argparse.Namespace) -> int:
         print(as_line(finding), flush=True)  # noqa: T201
         worst = max(worst, int(finding.health is Health.BAD))
     return worst
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from lsp_server.bench import as_json, as_text, bench, check_file, show_progress
+
+    _start_logging(options)
+    file = None if options.json in (None, "-") else check_file(Path(options.json))
+    with show_progress(sys.stderr) as progress:
+        report = bench(
+            options.model, options.device, in_process=options.in_process, seconds=options.seconds, progress=progress
+        )
+    if file is not None:
+        file.write_text(as_json(report) + "\n", encoding="utf-8")
+    print(as_json(report) if options.json == "-" else as_text(report))  # noqa: T201
+    return 0
 
 
 def _start_logging(options: argparse.Namespace) -> None:

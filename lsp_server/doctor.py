@@ -138,14 +138,23 @@ async def _engine(model: Path | None, device: str) -> Finding:
         await engine.close()
     seconds = time.monotonic() - started
     if status.state is EngineState.READY:
-        reuse = f", {status.reused_tokens / status.prompt_tokens:.0%} of prompts reused" if status.prompt_tokens else ""
-        news = f"; {status.message}" if status.message else ""
-        detail = f"ready in {seconds:.1f} s, process {status.pid}, {status.num_requests} requests so far{reuse}{news}"
+        usage, news = _usage_of(status), f"; {status.message}" if status.message else ""
+        detail = f"ready in {seconds:.1f} s, process {status.pid}{_memory_of(status)}, {usage}{news}"
         return Finding(subject="engine", health=Health.OK, detail=detail)
     detail = status.message or f"still loading after {seconds:.0f} s"
     return Finding(
         subject="engine", health=Health.BAD, detail=detail, remedy="run `parrotlet engine --verbose` and read on"
     )
+
+
+def _memory_of(status: EngineStatus) -> str:
+    return f" with {status.memory_bytes / 1e6:.0f} MB" if status.memory_bytes else ""
+
+
+def _usage_of(status: EngineStatus) -> str:
+    if status.hit_rate is None:
+        return "no requests so far"
+    return f"{status.num_requests} requests so far, {status.hit_rate:.0%} of their prompts read before"
 
 
 async def _settled(engine: Engine, give_up: float) -> EngineStatus:

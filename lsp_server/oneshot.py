@@ -18,15 +18,8 @@ from typing import TextIO
 from lsp_server.assembly import make_engine, open_completer
 from lsp_server.completion.cache import Suggestion
 from lsp_server.completion.snapshot import Snapshot
-from lsp_server.engine.api import (
-    CompletionRequest,
-    CompletionResult,
-    Engine,
-    EngineState,
-    EngineStatus,
-    OnTokens,
-    Timings,
-)
+from lsp_server.engine.api import Engine, EngineState, EngineStatus, Timings
+from lsp_server.engine.recorder import Recorder
 from lsp_server.errors import DocumentError, EngineError
 from lsp_server.settings import Settings
 
@@ -97,10 +90,10 @@ async def _complete(
     snapshot: Snapshot, model: Path | None, device: str, in_process: bool, settings: Settings
 ) -> Answer:
     started = time.monotonic()
-    engine = _Recorder(make_engine(model, device, in_process=in_process))
+    engine = Recorder(make_engine(model, device, in_process=in_process))
     try:
         completer = open_completer(model, engine)
-        status = await _ready(engine)
+        status = await wait_until_ready(engine)
         ready = time.monotonic()
         suggestions = await completer.suggest(snapshot, settings, automatic=False)
         return Answer(
@@ -115,7 +108,7 @@ async def _complete(
         await engine.close()
 
 
-async def _ready(engine: Engine) -> EngineStatus:
+async def wait_until_ready(engine: Engine) -> EngineStatus:
     """Wait for the model. Raises: EngineError when it cannot be loaded."""
     give_up = time.monotonic() + LOADING_SECONDS
     while (status := await engine.status()).state is EngineState.LOADING:
@@ -125,31 +118,6 @@ async def _ready(engine: Engine) -> EngineStatus:
     if status.state is EngineState.FAILED:
         raise EngineError(status.message)
     return status
-
-
-class _Recorder:
-    """An engine that keeps the timings of what goes through it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.timings: list[Timings] = []
-
-    async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
-        result = await self._engine.complete(request, on_tokens)
-        self.timings.append(result.timings)
-        return result
-
-    async def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> None:
-        await self._engine.prefill(document, prompt_ids)
-
-    async def reload(self, bundle: Path | None) -> None:
-        await self._engine.reload(bundle)
-
-    async def status(self) -> EngineStatus:
-        return await self._engine.status()
-
-    async def close(self) -> None:
-        await self._engine.close()
 
 
 def as_json(answer: Answer) -> str:

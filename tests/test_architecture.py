@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "trainer.checkpoint",
         "trainer.config",
         "trainer.network",
+        "trainer.ngrams",
         "trainer.packing",
         "lsp_server.model",
         "lsp_server.errors",

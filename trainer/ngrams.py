@@ -13,7 +13,7 @@ MAX_TOKENS = 50_000_000
 """Read of the corpus; more costs memory, 8 bytes a token, and changes little."""
 LEAST_COUNT = 6
 LEAST_SHARE = 0.5
-"""A rarer or less certain context proposes a wrong token too often to pay; see `make bench-speculation`."""
+"""A rarer or less certain context proposes a wrong token too often to pay."""
 MAX_ENTRIES = 150_000
 """About 2 MB in the bundle."""
 _Ids = npt.NDArray[np.int64]

@@ -65,6 +65,15 @@ class TypedThroughCache:
                 return found[:1] if automatic else found
         return None
 
+    def is_written_out(self, snapshot: Snapshot, settings: Settings) -> bool:
+        """Whether the document differs from what it was only by all of a suggestion, behind which the cursor stands."""
+        return any(
+            answer.settings == settings
+            and (typed := _typed_since(answer.snapshot, snapshot))
+            and any(typed == suggestion.text for suggestion in answer.suggestions)
+            for answer in self._answers
+        )
+
     def forget(self, uri: str) -> None:
         kept = [answer for answer in self._answers if answer.snapshot.uri != uri]
         self._answers = deque(kept, maxlen=CAPACITY)

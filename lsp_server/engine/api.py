@@ -141,7 +141,15 @@ class EngineStatus:
     num_steps: int = 0
     """Forward passes run so far; tests count them to see that cancelled work stops."""
     prompt_tokens: int = 0
+    """Of all requests since the engine started."""
     reused_tokens: int = 0
+    memory_bytes: int = 0
+    """What the engine's process holds; 0 where that is not known."""
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Share of the prompts' tokens that did not have to be read, 0 to 1; None before the first request."""
+        return self.reused_tokens / self.prompt_tokens if self.prompt_tokens else None
 
 
 OnTokens = Callable[[int, str], None]

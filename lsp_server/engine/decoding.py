@@ -141,9 +141,9 @@ class Decoding:
         prompt_ids = self._request.prompt_ids
         if self._request.sampling.seed is not None:
             self._slot.truncate(0)  # on torch, what was read in other portions differs in the last digit
-        self._num_reused = self._slot.reuse(prompt_ids)
         reading = prefill(self._slot, prompt_ids)
         spans = next(reading)
+        self._num_reused = len(self._slot.ids)
         while not self._expired():
             logits = yield spans
             try:

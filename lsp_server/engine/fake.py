@@ -38,6 +38,7 @@ class FakeEngine:
     def __init__(self, script: Script, *, step_seconds: float = 0.0, state: EngineState = EngineState.READY) -> None:
         self.state = state
         self.requests: list[CompletionRequest] = []
+        self.prefills: list[tuple[str, tuple[int, ...]]] = []
         self.num_steps = 0
         self.num_reloads = 0
         self._script = script
@@ -45,8 +46,7 @@ class FakeEngine:
         self._running: dict[str, asyncio.Task[CompletionResult]] = {}
 
     async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
-        if self.state is not EngineState.READY:
-            raise EngineLoadingError("the model is still loading: suggestions come as soon as it is ready")
+        self._check_ready()
         if request.document in self._running:
             self._running[request.document].cancel()
         self.requests.append(request)
@@ -60,7 +60,9 @@ class FakeEngine:
                 del self._running[request.document]
 
     async def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> None:
-        """There is nothing to warm."""
+        """There is nothing to warm, but that it was asked for is remembered."""
+        self._check_ready()
+        self.prefills.append((document, prompt_ids))
 
     async def reload(self, bundle: Path | None) -> None:  # noqa: ARG002  the script is all there is to load
         self.num_reloads += 1
@@ -77,6 +79,10 @@ class FakeEngine:
     async def close(self) -> None:
         for task in self._running.values():
             task.cancel()
+
+    def _check_ready(self) -> None:
+        if self.state is not EngineState.READY:
+            raise EngineLoadingError("the model is still loading: suggestions come as soon as it is ready")
 
     async def _answer(self, request: CompletionRequest, on_tokens: OnTokens | None) -> CompletionResult:
         done = [await self._decode(request, index, on_tokens) for index in range(request.sampling.num_candidates)]

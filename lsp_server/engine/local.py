@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineStatus, OnTokens
+from lsp_server.engine.memory import resident_bytes
 from lsp_server.engine.worker import LoadModel, Model, Worker
 
 STOP_SECONDS = 2.0
@@ -49,7 +51,7 @@ class LocalEngine:
 
     async def status(self) -> EngineStatus:
         self._worker.start()
-        return self._worker.status()
+        return replace(self._worker.status(), memory_bytes=resident_bytes())
 
     async def close(self) -> None:
         await asyncio.to_thread(self._worker.stop, STOP_SECONDS)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import ctypes
 import time
 import weakref
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,28 +16,28 @@ from torch import Tensor
 from lsp_server.engine.backend import Span
 from lsp_server.engine.native import library
 from lsp_server.errors import EngineError
-from lsp_server.model.gpt2 import GPT2, Block, GPT2Config
+from lsp_server.model.gpt2 import GPT2, Block
 
 HEAD_WIDTH_MULTIPLE = 16
 """The kernel's widest vector: a head is cut into whole ones."""
 DRAFT_TOKENS = 8
+"""A pass over nine tokens; a longer draft is seldom right to its end."""
 
 
 class NativeCache:
     """One sequence's keys and values in the kernel's memory; a branch has its prefix in another cache."""
 
-    def __init__(
-        self, kernel: library.Library, model: int, config: GPT2Config, num_positions: int, shared: NativeCache | None
-    ) -> None:
+    def __init__(self, kernel: library.Library, model: int, num_positions: int, shared: NativeCache | None) -> None:
         handle = kernel.new_cache(model, num_positions)
         if not handle:
             raise EngineError(f"no memory for the keys and values of {num_positions} tokens: close other programs")
-        weakref.finalize(self, kernel.free_cache, handle)
+        _free_with(self, kernel.free_cache, handle)
         self.handle = handle
+        self.num_positions = num_positions
         self.shared = shared
         self.num_own: int = 0
         self.num_shared: int = shared.num_own if shared else 0
-        self._num_bytes = 2 * config.num_layers * config.width * num_positions * torch.bfloat16.itemsize
+        self._num_bytes: int = kernel.cache_bytes(handle)
 
     @property
     def num_tokens(self) -> int:
@@ -76,17 +75,18 @@ class NativeBackend:
         model = self._kernel.new_model(ctypes.byref(shape), num_threads, instruction_set.encode())
         if not model:
             raise EngineError(f"the native kernel cannot be set up for {instruction_set or 'this processor'}")
-        weakref.finalize(self, self._kernel.free_model, model)
+        _free_with(self, self._kernel.free_model, model)
         self._model: int = model
         self._load(network)
         self._logits_width = self._kernel.logits_width(model)
+        self.draft_cost: float = self._measure_draft_cost()
+        """What one more token in a pass costs, as a share of a pass over one token, on this machine."""
 
     device = "cpu"
     draft_tokens = DRAFT_TOKENS
 
-    @cached_property
-    def draft_cost(self) -> float:
-        """What one more token in a pass costs, as a share of a pass over one token; measured here, in 20 ms or so."""
+    def _measure_draft_cost(self) -> float:
+        """At load, in 20 ms or so: the first suggestion must not wait for it."""
         cache = self.new_cache()
         alone, together = (min(self._seconds(cache, num_tokens) for _ in range(3)) for num_tokens in (1, 5))
         return min(1.0, max(0.02, (together / alone - 1) / 4))
@@ -107,11 +107,12 @@ class NativeBackend:
 
     def new_cache(self) -> NativeCache:
         """An empty cache for the whole window."""
-        return NativeCache(self._kernel, self._model, self._config, self._config.context_tokens, None)
+        return NativeCache(self._kernel, self._model, self._config.context_tokens, None)
 
     def branch(self, cache: NativeCache, num_new_tokens: int) -> NativeCache:
         """A sequence that goes on from all of `cache`, which must not change while its branches live."""
-        return NativeCache(self._kernel, self._model, self._config, num_new_tokens, cache)
+        num_positions = min(num_new_tokens, self.context_tokens - cache.num_tokens)
+        return NativeCache(self._kernel, self._model, num_positions, cache)
 
     def forward(self, spans: Sequence[Span[NativeCache]]) -> list[Tensor]:
         """Append each span's tokens to its cache; returns its logits, NV."""
@@ -141,8 +142,14 @@ class NativeBackend:
         return bool(self._kernel.set_layer(self._model, index, _pointers(norms), _pointers(linears)))
 
 
+def _free_with(owner: object, free: Callable[[int], None], handle: int) -> None:
+    """Call `free` when `owner` goes, but not at exit: the system frees everything, a forked child has no threads."""
+    weakref.finalize(owner, free, handle).atexit = False
+
+
 def _as_struct(span: Span[NativeCache]) -> library.Span:
     cache = span.cache
+    assert cache.num_own + len(span.ids) <= cache.num_positions
     shared = cache.shared.handle if cache.shared else None
     return library.Span(cache.handle, shared, cache.num_shared, cache.num_own, len(span.ids), span.num_logits)
 

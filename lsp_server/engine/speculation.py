@@ -19,7 +19,7 @@ SHORTEST_MATCH = 2
 _ACCEPTANCE_BY_MATCH = {2: 0.70, 3: 0.80, 4: 0.84, 5: 0.86, 6: 0.87, 7: 0.90, 8: 0.96}
 """Share of drafted tokens that the network agrees with, by the length of the match that they follow.
 
-Measured with the embedded model on held-out files: `make bench-speculation`.
+Measured with the embedded model, greedy, 40 tokens at each of 60 places in held-out packages.
 """
 _TABLE_ACCEPTANCE = 0.5
 """Share of the table's word that holds where the text itself has no example; measured likewise."""

@@ -67,7 +67,6 @@ class Job:
 
     document: str
     start: Callable[[Model], Steps]
-    is_prefill: bool = False
     future: Future[Any] = field(default_factory=Future)  # Any: as in Steps
     steps: Steps | None = None
     """None until it runs."""
@@ -143,7 +142,7 @@ class Worker:
 
         Raises: as `complete`.
         """
-        job = Job(document, lambda model: model.prefill(document, prompt_ids), is_prefill=True)
+        job = Job(document, lambda model: model.prefill(document, prompt_ids))
         with self._changed:
             self._check_ready()
             older = self._prefills.get(document)

@@ -12,6 +12,7 @@ from lsp_server.completion.cache import Suggestion
 from lsp_server.completion.completer import Completer
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.errors import EngineLoadingError, ParrotletError
+from lsp_server.protocol.anticipation import Anticipation
 from lsp_server.protocol.configuration import Configuration
 from lsp_server.protocol.counters import Counters
 from lsp_server.protocol.notices import Notices
@@ -25,12 +26,19 @@ class Answering:
     """The requests under way in one editor window."""
 
     def __init__(
-        self, *, readiness: Readiness, configuration: Configuration, counters: Counters, notices: Notices
+        self,
+        *,
+        readiness: Readiness,
+        configuration: Configuration,
+        counters: Counters,
+        notices: Notices,
+        anticipation: Anticipation,
     ) -> None:
         self._readiness = readiness
         self._configuration = configuration
         self._counters = counters
         self._notices = notices
+        self._anticipation = anticipation
         self._running: dict[tuple[str, str], asyncio.Task[object]] = {}
 
     async def suggest(self, method: str, snapshot: Snapshot | None, *, automatic: bool) -> list[Suggestion]:
@@ -79,6 +87,7 @@ class Answering:
                 return known
             if automatic and settings.debounce_ms:
                 await asyncio.sleep(settings.debounce_ms / 1000)
+            self._anticipation.make_way(snapshot)
             suggestions = await completer.suggest(snapshot, settings, automatic)
             self._notices.engine_works()
             return suggestions

@@ -11,6 +11,8 @@ from pygls.workspace import TextDocument, Workspace
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.protocol.text_buffer import Encoding, TextBuffer
 
+CLOSED_PAIRS = ("()", "[]", "{}", '""', "''", "``")
+"""What editors insert for an opening bracket or quote, with the cursor in the middle."""
 CursorParams = types.CompletionParams | types.InlineCompletionParams
 
 
@@ -61,20 +63,40 @@ class DocumentStore(Workspace):
 
     def snapshot(self, params: CursorParams) -> Snapshot | None:
         """What the editor shows now; None for an unknown document or a cursor outside it."""
-        document = self.open_document(params.text_document.uri)
-        if document is None or not document.buffer.contains(_pair(params.position)):
-            return None
-        snapshot = Snapshot(
-            uri=params.text_document.uri,
-            language=document.language_id or "",
-            text=document.source,
-            offset=document.buffer.offset(_pair(params.position)),
-            cells_before=self._cells_before(params.text_document.uri),
-        )
+        snapshot = self.snapshot_at(params.text_document.uri, params.position)
         selected = getattr(params.context, "selected_completion_info", None)
-        if selected is None:
+        document = self.open_document(params.text_document.uri)
+        if snapshot is None or document is None or selected is None:
             return snapshot
         return _with_selection(document, snapshot, params.position, selected)
+
+    def snapshot_at(self, uri: str, position: types.Position) -> Snapshot | None:
+        """The document with its cursor there; None if it is not open, or there is no such place."""
+        document = self.open_document(uri)
+        if document is None or not document.buffer.contains(_pair(position)):
+            return None
+        return self._snapshot(uri, document, document.buffer.offset(_pair(position)))
+
+    def snapshot_after(self, params: types.DidChangeTextDocumentParams) -> Snapshot | None:
+        """The document with its cursor where this change, already applied, leaves it; None where one cannot tell."""
+        document = self.open_document(params.text_document.uri)
+        if document is None or len(params.content_changes) != 1:  # several cursors, or a tool that formats
+            return None
+        change = params.content_changes[0]
+        if not isinstance(change, types.TextDocumentContentChangePartial):
+            return None
+        advance = 1 if change.text in CLOSED_PAIRS else len(change.text)
+        offset = min(document.buffer.offset(_pair(change.range.start)) + advance, len(document.source))
+        return self._snapshot(params.text_document.uri, document, offset)
+
+    def _snapshot(self, uri: str, document: Document, offset: int) -> Snapshot:
+        return Snapshot(
+            uri=uri,
+            language=document.language_id or "",
+            text=document.source,
+            offset=offset,
+            cells_before=self._cells_before(uri),
+        )
 
     def _cells_before(self, uri: str) -> tuple[str, ...]:
         notebook = self.get_notebook_document(cell_uri=uri)

@@ -33,6 +33,8 @@ class Readiness:
         self.completer: Completer | None = None
         self.trouble = ""
         """Why there is no completer, as one line."""
+        self.on_ready: Callable[[], None] = lambda: None
+        """Called when the model has been found loaded."""
         self._server = server
         self._engine = engine
         self._open_completer = open_completer
@@ -81,7 +83,9 @@ class Readiness:
                     await asyncio.sleep(POLL_SECONDS)
                     status = await self._engine.status()
                 finish(_outcome(status))
-        if status.state is EngineState.FAILED:
+        if status.state is EngineState.READY:
+            self.on_ready()
+        elif status.state is EngineState.FAILED:
             self._notices.engine_trouble(status.message)
 
     @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
+from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -18,6 +19,7 @@ from lsp_server.engine.api import Engine
 from lsp_server.errors import ParrotletError
 from lsp_server.protocol import items
 from lsp_server.protocol.answering import Answering
+from lsp_server.protocol.anticipation import CURSOR_NOTIFICATION, Anticipation, cursor_of
 from lsp_server.protocol.configuration import Configuration
 from lsp_server.protocol.counters import Counters
 from lsp_server.protocol.documents import DocumentStore
@@ -56,11 +58,13 @@ class ParrotletServer(LanguageServer):
         self.notices = Notices(self)
         self.configuration = Configuration(self, self.notices)
         self.readiness = Readiness(self, engine, open_completer, self.notices)
+        self.anticipation = Anticipation(readiness=self.readiness, configuration=self.configuration)
         self.answering = Answering(
             readiness=self.readiness,
             configuration=self.configuration,
             counters=self.counters,
             notices=self.notices,
+            anticipation=self.anticipation,
         )
         self._lifeline: asyncio.Task[None] | None = None
 
@@ -110,6 +114,7 @@ class ParrotletServer(LanguageServer):
         self.protocol.stop(1)
 
     async def _close(self) -> None:
+        self.anticipation.stop()
         self.answering.cancel_all()
         self.readiness.stop()
         if self._lifeline is not None:
@@ -122,6 +127,7 @@ def build_server(engine: Engine, open_completer: Callable[[], Completer]) -> Par
     """A server for one editor window."""
     server = ParrotletServer(engine, open_completer)
     _add_lifecycle(server)
+    _add_anticipation(server)
     _add_completion(server)
     _add_commands(server)
     return server
@@ -147,12 +153,26 @@ def _add_lifecycle(server: ParrotletServer) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
+        server.anticipation.forget(params.text_document.uri)
         if server.readiness.completer is not None:
             server.readiness.completer.forget(params.text_document.uri)
 
     @server.feature(types.SHUTDOWN)
     def shutdown(_: None) -> None:
+        server.anticipation.stop()
         server.answering.cancel_all()
+
+
+def _add_anticipation(server: ParrotletServer) -> None:
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def did_change(params: types.DidChangeTextDocumentParams) -> None:
+        server.anticipation.expect(server.protocol.documents().snapshot_after(params))
+
+    @server.feature(CURSOR_NOTIFICATION)
+    def cursor(params: Any) -> None:  # Any: not in the protocol, so untyped; pygls would hand `object` the server
+        position = cursor_of(params)
+        if position is not None:
+            server.anticipation.expect(server.protocol.documents().snapshot_at(*position))
 
 
 def _add_completion(server: ParrotletServer) -> None:
@@ -202,7 +222,8 @@ def _add_commands(server: ParrotletServer) -> None:
 async def _status(server: ParrotletServer) -> dict[str, object]:
     """The engine's status, flat, and this window's counts."""
     try:
-        engine: dict[str, object] = asdict(await server.engine.status())
+        status = await server.engine.status()
+        engine: dict[str, object] = {**asdict(status), "hit_rate": status.hit_rate}
     except ParrotletError as error:
         engine = {"state": "failed", "message": str(error)}
     if server.readiness.trouble:

@@ -19,6 +19,18 @@ def test_a_figure_is_ok_or_short_of_its_target(value: float, target: float, high
     assert figure.line().endswith(verdict)
 
 
+@pytest.mark.parametrize(("peer_value", "verdict"), [(10.0, "ok"), (4.0, "short")])
+def test_a_ratio_to_the_peer_can_be_the_target(peer_value: float, verdict: str) -> None:
+    figure = Figure(name="a", value=2.0, unit="ms", peer="b", peer_value=peer_value, ratio_target=0.4)
+    assert figure.verdict == verdict
+    assert "target ratio <= 0.4" in figure.line()
+
+
+def test_a_ratio_without_a_peer_is_refused() -> None:
+    with pytest.raises(ValueError, match="peer's value"):
+        Figure(name="a", value=2.0, unit="ms", ratio_target=0.4)
+
+
 def test_without_a_target_there_is_no_verdict() -> None:
     assert Figure(name="a", value=1.0, unit="%").verdict == ""
 

@@ -13,8 +13,8 @@ from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineSta
 class StatusOnly:
     """An engine that is asked for nothing but its state."""
 
-    def __init__(self, state: EngineState, message: str = "") -> None:
-        self._status = EngineStatus(state=state, model="m", device="cpu", message=message, pid=7)
+    def __init__(self, state: EngineState, message: str = "", **counts: int) -> None:
+        self._status = EngineStatus(state=state, model="m", device="cpu", message=message, pid=7, **counts)
 
     async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
         raise AssertionError("the doctor asks for no completion")
@@ -69,6 +69,15 @@ def test_an_engine_that_failed_says_why(engine_state: list[StatusOnly]) -> None:
     found = findings()
     assert found["engine"].health is Health.BAD
     assert found["engine"].detail == "the weights are damaged"
+
+
+def test_an_engine_that_has_worked_says_how_much_its_cache_saved(engine_state: list[StatusOnly]) -> None:
+    assert "no requests so far" in findings()["engine"].detail
+    engine_state[0] = StatusOnly(
+        EngineState.READY, num_requests=12, prompt_tokens=1000, reused_tokens=934, memory_bytes=345_000_000
+    )
+    detail = findings()["engine"].detail
+    assert detail.endswith("process 7 with 345 MB, 12 requests so far, 93% of their prompts read before")
 
 
 def test_a_missing_command_is_only_a_note(engine_state: list[StatusOnly], monkeypatch: pytest.MonkeyPatch) -> None:

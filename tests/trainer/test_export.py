@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from lsp_server.errors import CheckpointError
 from lsp_server.model.bundle import open_bundle
 from lsp_server.model.gpt2 import GPT2
+from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.model.weights import load_gpt2
 from trainer.card import write_card
@@ -56,7 +58,10 @@ def run_dir(tmp_path: Path, network: GPT2) -> Path:
     (tmp_path / "tokenizer").mkdir()
     tokenizer.save(tmp_path / "tokenizer" / "tokenizer.json")
     (tmp_path / "packed").mkdir()
-    index = {"format_version": 1, "corpus_hash": "abc", "content_hash": "def"}
+    ids = np.asarray([50, 60, 70] * 40, dtype="<u2")
+    ids.tofile(tmp_path / "packed" / "train-00000.bin")
+    splits = {"train": {"shards": [len(ids)]}}
+    index = {"format_version": 1, "corpus_hash": "abc", "content_hash": "def", "dtype": "uint16", "splits": splits}
     (tmp_path / "packed" / "index.json").write_text(json.dumps(index))
     checkpoint = tmp_path / "checkpoints" / "step-00000010"
     checkpoint.mkdir(parents=True)
@@ -73,6 +78,12 @@ def test_the_bundle_holds_the_checkpoints_network_and_says_where_it_came_from(ru
     assert bundle.provenance["tokens_seen"] == 5120
     assert bundle.provenance["corpus_hash"] == "abc"
     assert bundle.layout.suffix_tokens == 8
+
+
+def test_the_bundle_holds_what_usually_follows_in_the_corpus(run_dir: Path) -> None:
+    path = open_bundle(export(RECIPE, run_dir)).drafts_path
+    assert path is not None
+    assert NgramTable.load(path, 280).propose([50, 60], 2, 0.5) == [70, 50]
 
 
 def test_a_second_export_replaces_the_first_and_leaves_nothing_else(run_dir: Path) -> None:

@@ -12,9 +12,11 @@ import { Crashes } from './crashes';
 import { SECTION, serverArguments, serverSettings } from './settings';
 import type { Status } from './status';
 
+export const SERVED_DOCUMENTS = [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }];
+
 export function makeClient(command: string, log: vscode.LogOutputChannel, status: Status): LanguageClient {
   const options: LanguageClientOptions = {
-    documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }],
+    documentSelector: SERVED_DOCUMENTS,
     initializationOptions: serverSettings,
     outputChannel: log,
     stdioOptions: { stdout: logLines, stderr: logLines },

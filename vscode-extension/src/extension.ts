@@ -1,5 +1,6 @@
 /** Wires Parrotlet into VS Code: commands, settings and the server's life. What to suggest is the server's business. */
 import * as vscode from 'vscode';
+import { onDidRest } from './cursor';
 import { onDidSelectPython } from './python';
 import { Session } from './session';
 import { LAUNCH_SETTINGS, SECTION, toggleEnabled } from './settings';
@@ -20,6 +21,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       log.show();
     }),
     vscode.commands.registerCommand('parrotlet.toggle', toggleEnabled),
+    onDidRest((document, position) => {
+      current.tellCursor(document, position);
+    }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => current.restart()),
     vscode.workspace.onDidChangeConfiguration((event) => {
       status.setEnabled(isEnabled());

@@ -1,8 +1,8 @@
 /** Owns the one running server: finds it, starts it, and replaces it. Never throws: what fails is logged and shown. */
 import * as os from 'node:os';
 import * as vscode from 'vscode';
-import type { LanguageClient } from 'vscode-languageclient/node';
-import { makeClient } from './client';
+import { State, type LanguageClient } from 'vscode-languageclient/node';
+import { makeClient, SERVED_DOCUMENTS } from './client';
 import { locateServer, ServerNotFound, type Server } from './locate';
 import { selectedPython } from './python';
 import { Serial } from './serial';
@@ -28,6 +28,19 @@ export class Session {
     const found = await this.locate().catch(() => undefined);
     if (found !== undefined && found.command !== this.command) {
       await this.restart();
+    }
+  }
+
+  /** The cursor rests here. A server that is not there, or a document that it does not serve, has no use for it. */
+  tellCursor(document: vscode.TextDocument, position: vscode.Position): void {
+    const client = this.client;
+    if (client?.state === State.Running && vscode.languages.match(SERVED_DOCUMENTS, document) > 0) {
+      const { line, character } = position;
+      void client
+        .sendNotification('parrotlet/cursor', { textDocument: { uri: document.uri.toString() }, position: { line, character } })
+        .catch((error: unknown) => {
+          this.log.debug(String(error));
+        });
     }
   }
 

@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { activate, deactivate } from '../src/extension';
 import * as client from './fakes/languageclient';
-import { ConfigurationTarget, env, EventEmitter, workspace, world } from './fakes/vscode';
+import { activeEditorChanged, ConfigurationTarget, env, EventEmitter, workspace, world } from './fakes/vscode';
 
 let folder: string;
 let subscriptions: { dispose(): void }[];
@@ -97,6 +97,42 @@ describe('the server', () => {
     expect(world.log.lines).toContain('no handshake');
     expect([world.statusItem.text, world.statusItem.command]).toEqual(['$(warning) Parrotlet', 'parrotlet.showLog']);
     expect(world.errors).toEqual([]);
+  });
+});
+
+describe('the cursor', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  async function rest(scheme: string): Promise<void> {
+    const uri = { toString: () => `${scheme}:///a.py`, scheme };
+    await activeEditorChanged.fire({ document: { uri }, selection: { active: { line: 1, character: 2 } } });
+    vi.runAllTimers();
+  }
+
+  it('is told to the server', async () => {
+    await start();
+    await rest('file');
+    const parameters = { textDocument: { uri: 'file:///a.py' }, position: { line: 1, character: 2 } };
+    expect(client.made[0]?.sent).toEqual([['parrotlet/cursor', parameters]]);
+  });
+
+  it.each(['output', 'git'])('is kept from it in documents it does not serve (%s)', async (scheme) => {
+    await start();
+    await rest(scheme);
+    expect(client.made[0]?.sent).toEqual([]);
+  });
+
+  it('is nobody\'s business without a server', async () => {
+    client.behaviour.failStart = new Error('no handshake');
+    await start();
+    await rest('file');
+    expect(client.made[0]?.sent).toEqual([]);
   });
 });
 

@@ -1,10 +1,12 @@
 // The inner loops of kernel.cpp, compiled once for each instruction set: kernel.cpp includes this file several times.
 //
 // Before each inclusion kernel.cpp defines
-//   ISA       the namespace's name                        TARGET    the compiler attribute that allows its instructions
-//   LANES     numbers in one vector                       BIAS      what is added to an int8 input so that it is unsigned
-//   TILE      rows of inputs that one tile holds in registers, a power of two
-//   DOT4(s, w, x)  s plus, in each of its LANES int32 sums, four int8 weights of w times the four inputs in x
+//   ISA     the namespace's name
+//   TARGET  the compiler attribute that allows its instructions
+//   LANES   numbers in one vector
+//   BIAS    what is added to an int8 input so that it is unsigned
+//   STEP    bytes that four inputs of one row take: 4, or 8 where their absolute values stand in front of their signs
+//   DOT4(s, w, x)  s plus, in each of its LANES int32 sums, four int8 weights of w times the four inputs at x
 //
 // Every row's arithmetic is the same whatever stands beside it: a token read alone, within a prompt, or as a draft gets
 // bit for bit the same keys, values and logits. So reuse, speculation and batching cannot change what the model says.
@@ -15,11 +17,12 @@
 
 namespace ISA {
 
+// The most rows whose sums stay in registers: with vectors of 8 there are 16 of those, else 32. 5 and 6 were no faster.
+const int TILE = LANES == 8 ? 4 : 8;
+
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Int __attribute__((vector_size(4 * LANES)));
 typedef uint32_t Word __attribute__((vector_size(4 * LANES)));
-typedef uint16_t Half __attribute__((vector_size(2 * LANES)));
-typedef uint8_t Bytes __attribute__((vector_size(LANES)));
 typedef int8_t Weights __attribute__((vector_size(4 * LANES)));
 
 template <class V, class P> INLINE V load(const P* from) {
@@ -29,18 +32,16 @@ template <class V, class P> INLINE V load(const P* from) {
 }
 template <class V, class P> INLINE void store(P* to, const V& value) { memcpy(to, &value, sizeof value); }
 INLINE Vec spread(float x) { return x - Vec{}; }
-INLINE Int add_products(Int sums, const Weights& weights, int32_t inputs) {
-    for (int i = 0; i < LANES; ++i)
-        for (int j = 0; j < 4; ++j) {
-            const int input = inputs >> 8 * j & 255;
-            sums[i] += weights[4 * i + j] * (BIAS ? input : (int8_t)input);
-        }
-    return sums;
+// Of each pair of bf16 the first, or the second: pairs are two vectors, for one instruction each.
+INLINE Vec one_of(const uint16_t* pairs, bool second) {
+    const Word words = load<Word>(pairs);
+    return (Vec)(second ? words & 0xffff0000u : words << 16);
 }
 
-INLINE Vec from_bf16(const uint16_t* from) {
-    Word bits = __builtin_convertvector(load<Half>(from), Word) << 16;
-    return (Vec)bits;
+INLINE Int add_products(Int sums, const Weights& weights, const uint8_t* inputs) {
+    for (int i = 0; i < LANES; ++i)
+        for (int j = 0; j < 4; ++j) sums[i] += weights[4 * i + j] * (BIAS ? inputs[j] : (int8_t)inputs[j]);
+    return sums;
 }
 
 // Sums, and the largest of, a vector's numbers; always in the same order.
@@ -61,8 +62,8 @@ INLINE Vec exponential(Vec x) {
     x = larger(x, spread(-87.0f));
     x = x < spread(88.0f) ? x : spread(88.0f);
     const Vec magic = spread(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
-    Vec n = (x * 1.44269504f + magic) - magic;
-    Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    const Vec n = (x * 1.44269504f + magic) - magic;
+    const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     Vec p = spread(1.9875691500e-4f);
     p = p * r + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -70,8 +71,7 @@ INLINE Vec exponential(Vec x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    Int exponent = (__builtin_convertvector(n, Int) + 127) << 23;
-    return p * (Vec)exponent;
+    return p * (Vec)((__builtin_convertvector(n, Int) + 127) << 23);
 }
 
 // GELU, tanh form: 0.5 x (1 + tanh(u)) = x / (1 + e^(-2u)) with u = sqrt(2/pi) (x + 0.044715 x^3).
@@ -82,7 +82,7 @@ TARGET void layer_norm(const float* x, const float* weight, const float* bias, i
     for (int i = 0; i < width; i += LANES) sum += load<Vec>(x + i);
     const Vec mean = spread(sum_of(sum) / width);
     for (int i = 0; i < width; i += LANES) {
-        Vec centred = load<Vec>(x + i) - mean;
+        const Vec centred = load<Vec>(x + i) - mean;
         squares += centred * centred;
     }
     const Vec scale = spread(1.0f / std::sqrt(sum_of(squares) / width + 1e-5f));
@@ -90,34 +90,48 @@ TARGET void layer_norm(const float* x, const float* weight, const float* bias, i
         store(y + i, (load<Vec>(x + i) - mean) * scale * load<Vec>(weight + i) + load<Vec>(bias + i));
 }
 
-// One row to int8 with a scale of its own; returns the scale.
-TARGET float quantise(const float* x, int width, uint8_t* q) {
+// Row `row` of T, int8 with a scale of its own. The rows of one tile are interleaved, [C / 4][rows][STEP], so that the
+// tile reads them from one place.
+TARGET void quantise(const float* x, int width, int row, int rows, const Quantised& to) {
     Vec largest{};
-    for (int i = 0; i < width; i += LANES) {
-        Vec v = load<Vec>(x + i);
-        largest = larger(largest, larger(v, -v));
-    }
+    for (int i = 0; i < width; i += LANES) largest = larger(largest, larger(load<Vec>(x + i), -load<Vec>(x + i)));
     const float most = std::max(largest_of(largest), 1e-20f);
-    const Vec scale = spread(127.0f / most), magic = spread(12582912.0f);
-    for (int i = 0; i < width; i += LANES) {
-        Int whole = __builtin_convertvector((load<Vec>(x + i) * scale + magic) - magic, Int) + BIAS;
-        store(q + i, __builtin_convertvector(whole, Bytes));
+    to.scales[row] = most / 127.0f;
+    const float scale = 127.0f / most, magic = 12582912.0f;
+    const int first = row - row % TILE, stride = std::min(rows - first, TILE) * STEP;
+    uint8_t* q = to.values + (size_t)first * (width / 4) * STEP + (row - first) * STEP;
+    int32_t start = 0;
+    for (int i = 0; i < width; i += 256) {
+        const int count = std::min(width - i, 256);
+        int8_t plain[256], negative[256], absolute[256];  // loops this plain become vector code
+        for (int j = 0; j < count; ++j) plain[j] = (int8_t)(int)((x[i + j] * scale + magic) - magic);
+        for (int j = 0; STEP == 8 && j < count; ++j) {
+            negative[j] = (int8_t)(plain[j] >> 7);
+            absolute[j] = (int8_t)((plain[j] ^ negative[j]) - negative[j]);
+            start += absolute[j] & negative[j];
+        }
+        for (int j = 0; BIAS && j < count; ++j) plain[j] = (int8_t)(plain[j] + BIAS);
+        for (int j = 0; j < count; j += 4, q += stride) {
+            memcpy(q, (STEP == 8 ? absolute : plain) + j, 4);
+            if (STEP == 8) memcpy(q + 4, negative + j, 4);
+        }
     }
-    return most / 127.0f;
+    to.starts[row] = start;
 }
 
-// Weights [outputs][inputs] as panels [outputs / LANES][inputs / 4][LANES][4], so that one load feeds LANES sums.
-TARGET void pack(const Linear& linear, const float* weight, const float* bias, int outputs) {
+// Weights [outputs][inputs] as [outputs / 2 LANES][inputs / 4][2 LANES][4]: two vectors of sums, fed in one sweep.
+TARGET void pack(Linear& linear, const float* weight, const float* bias, int outputs) {
     const int inputs = linear.inputs;
+    memset(linear.weight, 0, linear.num_weights());
     for (int o = 0; o < outputs; ++o) {
         const float* row = weight + (size_t)o * inputs;
         float most = 1e-20f;
         for (int k = 0; k < inputs; ++k) most = std::max(most, std::fabs(row[k]));
-        int8_t* panel = linear.weight.get() + (size_t)(o / LANES) * inputs * LANES + (o % LANES) * 4;
+        int8_t* panel = linear.weight + (size_t)(o / (2 * LANES)) * inputs * 2 * LANES + o % (2 * LANES) * 4;
         int32_t sum = 0;
         for (int k = 0; k < inputs; ++k) {
             const int8_t q = (int8_t)std::lrint(row[k] * (127.0f / most));
-            panel[(size_t)(k / 4) * LANES * 4 + k % 4] = q;
+            panel[(size_t)(k / 4) * 8 * LANES + k % 4] = q;
             sum += q;
         }
         linear.scale[o] = most / 127.0f;
@@ -126,26 +140,25 @@ TARGET void pack(const Linear& linear, const float* weight, const float* bias, i
     }
 }
 
-// T rows times P panels of weights: the whole of the inner product, then scale, bias and what comes behind.
-template <int T, int P> INLINE void tile(const Linear& linear, int panel, const Quantised& x, int row, const Output& y) {
+// T rows times one panel of weights: the whole of the inner product, then scale, bias and what comes behind.
+template <int T> INLINE void tile(const Linear& linear, int panel, const Quantised& x, int row, const Output& y) {
     const int steps = linear.inputs / 4;
-    const int8_t* weight = linear.weight.get() + (size_t)panel * linear.inputs * LANES;
-    const size_t panel_bytes = (size_t)linear.inputs * LANES;
-    const uint8_t* input = x.values + (size_t)row * linear.inputs;
-    Int sums[T][P] = {};
-    for (int k = 0; k < steps; ++k) {
-        Weights weights[P];
-        for (int p = 0; p < P; ++p) weights[p] = load<Weights>(weight + p * panel_bytes + (size_t)k * LANES * 4);
-        for (int t = 0; t < T; ++t) {
-            const int32_t four = load<int32_t>(input + (size_t)t * linear.inputs + 4 * k);
-            for (int p = 0; p < P; ++p) sums[t][p] = DOT4(sums[t][p], weights[p], four);
-        }
+    const int8_t* weight = linear.weight + (size_t)panel * linear.inputs * 2 * LANES;
+    const uint8_t* input = x.values + (size_t)row * steps * STEP;
+    Int sums[T][2];
+    for (int t = 0; t < T; ++t) sums[t][0] = sums[t][1] = x.starts[row + t] - Int{};
+    for (int k = 0; k < steps; ++k, weight += 8 * LANES, input += T * STEP) {
+        __builtin_prefetch(weight + 4096);  // one row took 2.35 ms without, 2.1 with 1 or 4 kB, 2.25 with 16 (Zen 3)
+        const Weights weights[2] = {load<Weights>(weight), load<Weights>(weight + 4 * LANES)};
+        for (int t = 0; t < T; ++t)
+            for (int p = 0; p < 2; ++p) sums[t][p] = DOT4(sums[t][p], weights[p], input + t * STEP);
     }
     for (int t = 0; t < T; ++t)
-        for (int p = 0; p < P; ++p) {
-            const int o = (panel + p) * LANES;
-            Vec whole = __builtin_convertvector(sums[t][p] - load<Int>(linear.bias_sum.get() + o), Vec);
-            Vec value = whole * (load<Vec>(linear.scale.get() + o) * x.scales[row + t]) + load<Vec>(linear.bias.get() + o);
+        for (int p = 0; p < 2; ++p) {
+            const int o = (2 * panel + p) * LANES;
+            if (o >= linear.outputs) continue;
+            const Vec whole = __builtin_convertvector(sums[t][p] - load<Int>(&linear.bias_sum[o]), Vec);
+            Vec value = whole * (load<Vec>(&linear.scale[o]) * x.scales[row + t]) + load<Vec>(&linear.bias[o]);
             float* to = y.values + (size_t)(row + t) * y.width + o;
             if (y.finish == Finish::add) value += load<Vec>(to);
             if (y.finish == Finish::gelu) value = gelu(value);
@@ -153,49 +166,49 @@ template <int T, int P> INLINE void tile(const Linear& linear, int panel, const 
         }
 }
 
-template <int P> TARGET void tiles(const Linear& linear, int panel, const Quantised& x, int rows, const Output& y) {
-    int row = 0;
-    for (; row + TILE <= rows; row += TILE) tile<TILE, P>(linear, panel, x, row, y);
-    for (; row + 2 <= rows; row += 2) tile<2, P>(linear, panel, x, row, y);
-    if (row < rows) tile<1, P>(linear, panel, x, row, y);
+// The rows behind the last whole tile, all in one.
+template <int T> INLINE void last_tile(const Linear& linear, int panel, const Quantised& x, int rows, const Output& y) {
+    if (rows % TILE == T) return tile<T>(linear, panel, x, rows - T, y);
+    if constexpr (T > 1) last_tile<T - 1>(linear, panel, x, rows, y);
 }
 
-// A share of the outputs, for all rows. A lone row takes four panels at once: each sum waits for itself.
-TARGET void multiply(const Linear& linear, const Quantised& x, int rows, const Output& y, int first, int last) {
-    int panel = first;
-    if (rows == 1)
-        for (; panel + 4 <= last; panel += 4) tile<1, 4>(linear, panel, x, 0, y);
-    for (; panel + 2 <= last; panel += 2) tiles<2>(linear, panel, x, rows, y);
-    for (; panel < last; ++panel) tiles<1>(linear, panel, x, rows, y);
-}
-
-// One head's new keys [S / LANES][D][LANES] and values [S][D], as bf16.
-TARGET void remember(const Head& head, const float* key, const float* value, int position) {
-    uint16_t* keys = head.keys + (size_t)(position / LANES) * head.width * LANES + position % LANES;
-    uint16_t* values = head.values + (size_t)position * head.width;
-    for (int d = 0; d < head.width; ++d) {
-        keys[(size_t)d * LANES] = to_bf16(key[d]);
-        values[d] = to_bf16(value[d]);
+// A share of the outputs, for all rows.
+TARGET void multiply(const Linear& linear, const Quantised& x, int rows, const Output& y, const Range& panels) {
+    for (int panel = panels.first; panel < panels.last; ++panel) {
+        for (int row = 0; row + TILE <= rows; row += TILE) tile<TILE>(linear, panel, x, row, y);
+        last_tile<TILE - 1>(linear, panel, x, rows, y);
     }
 }
 
-// Scores of N queries against the first `length` positions; whole vectors, so the last few may be meaningless.
-template <int N, int B> INLINE void score_blocks(const Head& head, const float* const* queries, int block, float* const* scores) {
-    Vec sums[N][B] = {};
-    const uint16_t* keys = head.keys + (size_t)block * head.width * LANES;
-    for (int d = 0; d < head.width; ++d)
-        for (int b = 0; b < B; ++b) {
-            Vec key = from_bf16(keys + ((size_t)b * head.width + d) * LANES);
-            for (int n = 0; n < N; ++n) sums[n][b] += key * queries[n][d];
-        }
-    for (int n = 0; n < N; ++n)
-        for (int b = 0; b < B; ++b) store(scores[n] + (size_t)(block + b) * LANES, sums[n][b]);
+// One head's new keys and values, as bf16 in pairs: keys [S / BLOCK][D][4][LANES][2] with neighbouring vectors of
+// positions paired, values [S / 2][D][2] with neighbouring positions paired.
+const int BLOCK = 8 * LANES;
+TARGET void remember(const Head& head, const float* key, const float* value, int position) {
+    const int vector = position % BLOCK / LANES;
+    uint16_t* keys = head.keys + (size_t)(position / BLOCK) * head.width * BLOCK +
+                     (vector / 2 * LANES + position % LANES) * 2 + vector % 2;
+    uint16_t* values = head.values + (size_t)(position / 2) * head.width * 2 + position % 2;
+    for (int d = 0; d < head.width; ++d) {
+        keys[(size_t)d * BLOCK] = to_bf16(key[d]);
+        values[2 * d] = to_bf16(value[d]);
+    }
 }
+
+// Scores of N queries against the first `length` positions; whole blocks, so the last few mean nothing. Eight sums hide
+// the latency of one, and leave room in 16 registers.
 template <int N> INLINE void score(const Head& head, const float* const* queries, int length, float* const* scores) {
-    const int blocks = (length + LANES - 1) / LANES;
-    int block = 0;
-    for (; block + 4 / N <= blocks; block += 4 / N) score_blocks<N, 4 / N>(head, queries, block, scores);
-    for (; block < blocks; ++block) score_blocks<N, 1>(head, queries, block, scores);
+    const int vectors = 8 / N;
+    for (int s = 0; s < length; s += vectors * LANES) {
+        const uint16_t* keys = head.keys + (size_t)(s / BLOCK) * head.width * BLOCK + s % BLOCK;
+        Vec sums[N][vectors] = {};
+        for (int d = 0; d < head.width; ++d, keys += BLOCK)
+            for (int v = 0; v < vectors; ++v) {
+                const Vec key = one_of(keys + v / 2 * 2 * LANES, v % 2);
+                for (int n = 0; n < N; ++n) sums[n][v] += key * queries[n][d];
+            }
+        for (int n = 0; n < N; ++n)
+            for (int v = 0; v < vectors; ++v) store(scores[n] + s + v * LANES, sums[n][v]);
+    }
 }
 
 // Scores to weights that sum to 1 over `length` positions.
@@ -215,66 +228,71 @@ INLINE void softmax(float* scores, int length, float scale) {
     for (int s = 0; s < length; s += LANES) store(scores + s, load<Vec>(scores + s) * share);
 }
 
-// Adds the weighted values of `length` positions, CHUNKS vectors of the head's width from `d` on.
-template <int N, int CHUNKS> INLINE void mix_chunks(const Head& head, const float* const* weights, int length, int d, float* const* mixed) {
-    Vec sums[N][CHUNKS];
-    for (int n = 0; n < N; ++n)
-        for (int c = 0; c < CHUNKS; ++c) sums[n][c] = load<Vec>(mixed[n] + d + c * LANES);
-    const uint16_t* values = head.values + d;
-    for (int s = 0; s < length; ++s, values += head.width)
-        for (int c = 0; c < CHUNKS; ++c) {
-            Vec value = from_bf16(values + c * LANES);
-            for (int n = 0; n < N; ++n) sums[n][c] += value * weights[n][s];
+// Adds the weighted values of `length` positions, as many times VECTORS vectors from `d` on as the head has room for.
+template <int N, int VECTORS>
+INLINE int mix(const Head& head, const float* const* weights, int length, int d, float* const* mixed) {
+    for (; d + VECTORS * LANES <= head.width; d += VECTORS * LANES) {
+        Vec sums[N][VECTORS];
+        for (int n = 0; n < N; ++n)
+            for (int v = 0; v < VECTORS; ++v) sums[n][v] = load<Vec>(mixed[n] + d + v * LANES);
+        const uint16_t* values = head.values + 2 * d;
+        const auto add = [&](int s, bool second) TARGET {
+            for (int v = 0; v < VECTORS; ++v) {
+                const Vec value = one_of(values + v * 2 * LANES, second);
+                for (int n = 0; n < N; ++n) sums[n][v] += value * weights[n][s + second];
+            }
+        };
+        for (int s = 0; s + 2 <= length; s += 2, values += 2 * head.width) {
+            add(s, false);
+            add(s, true);
         }
-    for (int n = 0; n < N; ++n)
-        for (int c = 0; c < CHUNKS; ++c) store(mixed[n] + d + c * LANES, sums[n][c]);
+        if (length % 2) add(length - 1, false);
+        for (int n = 0; n < N; ++n)
+            for (int v = 0; v < VECTORS; ++v) store(mixed[n] + d + v * LANES, sums[n][v]);
+    }
+    return d;
 }
 template <int N> INLINE void mix(const Head& head, const float* const* weights, int length, float* const* mixed) {
-    int d = 0;
-    for (; d + 4 * LANES <= head.width; d += 4 * LANES) mix_chunks<N, 4>(head, weights, length, d, mixed);
-    for (; d < head.width; d += LANES) mix_chunks<N, 1>(head, weights, length, d, mixed);
+    int d = mix<N, 8 / N>(head, weights, length, 0, mixed);
+    d = mix<N, 4 / N>(head, weights, length, d, mixed);
+    mix<N, 1>(head, weights, length, d, mixed);
 }
 
-// N neighbouring queries of one span: what they see is the shared prefix, and of their own positions those up to each.
-template <int N> INLINE void attend(const Head& shared, int num_shared, const Head& own, int num_own, const float* const* queries, float* const* mixed, float* scratch, size_t stride) {
-    float *scores[N], *own_scores[N];
-    const size_t split = ((size_t)num_shared + LANES - 1) / LANES * LANES;
-    for (int n = 0; n < N; ++n) {
-        scores[n] = scratch + n * stride;
-        own_scores[n] = scores[n] + split;
-        memset(mixed[n], 0, sizeof(float) * own.width);
-    }
-    score<N>(shared, queries, num_shared, scores);
-    score<N>(own, queries, num_own + N - 1, own_scores);
-    for (int n = 0; n < N; ++n) {
-        // close the gap between the two, so that positions stand where they would in one sequence
-        if (split != (size_t)num_shared) memmove(scores[n] + num_shared, own_scores[n], sizeof(float) * (num_own + n));
-        softmax(scores[n], num_shared + num_own + n, 1.0f / std::sqrt((float)own.width));
-        own_scores[n] = scores[n] + num_shared;
-        for (int s = num_own + n; s < num_own + N - 1; ++s) own_scores[n][s] = 0;  // what later queries see
-    }
-    mix<N>(shared, scores, num_shared, mixed);
-    mix<N>(own, own_scores, num_own + N - 1, mixed);
-}
-
-// All queries of one span and head; `num_own` positions are seen by the first.
-TARGET void attend_all(const Head& shared, int num_shared, const Head& own, int num_own, int rows, const float* query, size_t query_stride, float* mixed, size_t mixed_stride, float* scratch, size_t stride) {
-    for (int row = 0; row < rows;) {
-        const float* queries[4] = {};
-        float* outputs[4] = {};
-        for (int n = 0; n < 4 && row + n < rows; ++n) {
-            queries[n] = query + (row + n) * query_stride;
-            outputs[n] = mixed + (row + n) * mixed_stride;
+// N neighbouring queries at a time, from `row` on. They see the shared prefix, and of their own positions those up to
+// each. Returns the first row that is left.
+template <int N> INLINE int attend_by(const Attention& a, int row) {
+    const size_t split = ((size_t)a.num_shared + LANES - 1) / LANES * LANES;
+    for (; row + N <= a.rows; row += N) {
+        const float* queries[N];
+        float *mixed[N], *scores[N], *own_scores[N];
+        const int num_own = a.num_own + row;
+        for (int n = 0; n < N; ++n) {
+            queries[n] = a.queries + (row + n) * a.query_stride;
+            mixed[n] = a.mixed + (row + n) * a.mixed_stride;
+            scores[n] = a.scores + n * a.score_stride;
+            own_scores[n] = scores[n] + split;
+            memset(mixed[n], 0, sizeof(float) * a.own.width);
         }
-        const int n = rows - row >= 4 ? 4 : rows - row >= 2 ? 2 : 1;
-        if (n == 4) attend<4>(shared, num_shared, own, num_own + row, queries, outputs, scratch, stride);
-        if (n == 2) attend<2>(shared, num_shared, own, num_own + row, queries, outputs, scratch, stride);
-        if (n == 1) attend<1>(shared, num_shared, own, num_own + row, queries, outputs, scratch, stride);
-        row += n;
+        score<N>(a.shared, queries, a.num_shared, scores);
+        score<N>(a.own, queries, num_own + N - 1, own_scores);
+        for (int n = 0; n < N; ++n) {
+            // close the gap between the two, so that positions stand where they would in one sequence
+            memmove(scores[n] + a.num_shared, own_scores[n], sizeof(float) * (num_own + n));
+            softmax(scores[n], a.num_shared + num_own + n, 1.0f / std::sqrt((float)a.own.width));
+            own_scores[n] = scores[n] + a.num_shared;
+            for (int s = num_own + n; s < num_own + N - 1; ++s) own_scores[n][s] = 0;  // what later queries see
+        }
+        mix<N>(a.shared, scores, a.num_shared, mixed);
+        mix<N>(a.own, own_scores, num_own + N - 1, mixed);
     }
+    return row;
+}
+TARGET void attend(const Attention& a) {
+    const int row = attend_by<2>(a, attend_by<4>(a, 0));
+    attend_by<1>(a, row);
 }
 
-const Loops loops = {LANES, layer_norm, quantise, pack, multiply, remember, attend_all};
+const Loops loops = {LANES, layer_norm, quantise, pack, multiply, remember, attend};
 
 }  // namespace ISA
 
@@ -283,5 +301,5 @@ const Loops loops = {LANES, layer_norm, quantise, pack, multiply, remember, atte
 #undef TARGET
 #undef LANES
 #undef BIAS
-#undef TILE
+#undef STEP
 #undef DOT4

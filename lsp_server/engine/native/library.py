@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.machinery
-from ctypes import POINTER, c_char_p, c_int, c_int32, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_int32, c_size_t, c_void_p
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +38,7 @@ _FUNCTIONS: dict[str, tuple[list[type], type | None]] = {
     "set_layer": ([c_void_p, c_int, POINTER(c_void_p), POINTER(c_void_p)], c_int),
     "new_cache": ([c_void_p, c_int], c_void_p),
     "free_cache": ([c_void_p], None),
+    "cache_bytes": ([c_void_p], c_size_t),
     "forward": ([c_void_p, POINTER(Span), c_int, c_void_p, c_void_p], c_int),
     "logits_width": ([c_void_p], c_int),
 }
@@ -60,6 +61,7 @@ class Library:
     set_layer: ctypes._NamedFuncPointer
     new_cache: ctypes._NamedFuncPointer
     free_cache: ctypes._NamedFuncPointer
+    cache_bytes: ctypes._NamedFuncPointer
     forward: ctypes._NamedFuncPointer
     logits_width: ctypes._NamedFuncPointer
 

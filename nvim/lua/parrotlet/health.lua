@@ -14,6 +14,9 @@ function M.describe(status)
       table.insert(parts, ('%s %s'):format(key, value))
     end
   end
+  if type(status.hit_rate) == 'number' then
+    table.insert(parts, ('%.0f %% of prompts read before'):format(100 * status.hit_rate))
+  end
   return table.concat(parts, ', ')
 end
 

@@ -66,6 +66,7 @@ end
 ---@param client vim.lsp.Client
 ---@param bufnr integer
 function M.attach(client, bufnr)
+  require('parrotlet.cursor').attach(client, bufnr)
   if shows_ghost_text(client) then
     require('parrotlet.ghost').attach(client, bufnr)
     require('parrotlet.keys').map(bufnr, M.options.keys)

@@ -141,6 +141,25 @@ return {
     end,
   },
   {
+    'the server is told where insert mode begins',
+    function(workspace)
+      local editor = workspace:edit('é = 1\nvalue = 2')
+      editor:lua([[
+        vim.g.told = {}
+        vim.api.nvim_create_autocmd('LspRequest', { callback = function(event)
+          if event.data.request.method == 'parrotlet/cursor' then
+            local told = vim.g.told
+            table.insert(told, event.data.request.type)
+            vim.g.told = told
+          end
+        end })]])
+      editor:type('<Esc>ggo')
+      editor:wait('the request was answered', function()
+        return vim.tbl_contains(editor:lua('return vim.g.told'), 'complete')
+      end)
+    end,
+  },
+  {
     'Tab without ghost text indents',
     function(workspace)
       local editor = workspace:edit('x = 1  #')

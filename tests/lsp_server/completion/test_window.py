@@ -108,6 +108,24 @@ def test_the_suffix_is_cut_to_its_budget(reader: Reader) -> None:
     assert suffix == LINES[1000:1050]
 
 
+@pytest.mark.parametrize(
+    ("line_suffix", "seen", "reason"),
+    [
+        (")", "\nrest", "an editor closes the bracket with the opening one"),
+        ('")])', "\nrest", "several of them, and a quote"),
+        (") ", "\nrest", "white space behind it"),
+        ("):", "):\nrest", "a colon was written by somebody"),
+        ("b)", "b)\nrest", "so was a word"),
+        ("  ", "  \nrest", "white space alone closes nothing"),
+    ],
+)
+def test_closing_marks_right_of_the_cursor_do_not_change_the_prompts_head(
+    reader: Reader, line_suffix: str, seen: str, reason: str
+) -> None:
+    suffix, prefix = reader.parts(f"f({line_suffix}\nrest", 2)
+    assert (suffix, prefix) == (seen, "f("), reason
+
+
 def test_line_ends_and_lone_surrogates_are_put_as_the_model_knows_them(reader: Reader) -> None:
     assert reader.parts("a\r\nb\rc\ud800d\r\n", 5) == ("c\ufffdd\n", "a\nb\n")
 

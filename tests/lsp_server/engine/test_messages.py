@@ -48,7 +48,9 @@ def test_a_result_survives_the_journey() -> None:
 
 
 def test_a_status_survives_the_journey() -> None:
-    status = EngineStatus(state=EngineState.FAILED, model="/m", device="cpu", message="no", pid=4, num_steps=7)
+    status = EngineStatus(
+        state=EngineState.FAILED, model="/m", device="cpu", message="no", pid=4, num_steps=7, memory_bytes=8
+    )
     assert messages.status_from_json(through_json(messages.status_to_json(status))) == status
 
 

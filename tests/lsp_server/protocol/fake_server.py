@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lsp_server.completion.completer import Completer
@@ -51,6 +52,13 @@ def failing(error: Exception) -> Iterable[str]:
     raise error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeStatus(EngineStatus):
+    """Tells tests what no user needs to know."""
+
+    num_prefills: int = 0
+
+
 class LoadingEngine(FakeEngine):
     """Loads until a file appears."""
 
@@ -59,7 +67,8 @@ class LoadingEngine(FakeEngine):
     async def status(self) -> EngineStatus:
         if self.ready_file is not None:
             self.state = EngineState.READY if self.ready_file.exists() else EngineState.LOADING
-        return await super().status()
+        status = await super().status()
+        return FakeStatus(**asdict(status), num_prefills=len(self.prefills))
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ export const behaviour = { failStart: undefined as Error | undefined };
 
 export class LanguageClient {
   readonly sent: [string, unknown][] = [];
+  state = State.Stopped;
   private readonly stateChanged = new EventEmitter<{ newState: State }>();
   readonly onDidChangeState = this.stateChanged.event;
 
@@ -49,6 +50,7 @@ export class LanguageClient {
     if (behaviour.failStart !== undefined) {
       throw behaviour.failStart;
     }
+    this.state = State.Running;
     await this.stateChanged.fire({ newState: State.Running });
     events.push(`started ${made.indexOf(this)}`);
   }

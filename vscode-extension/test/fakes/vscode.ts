@@ -4,6 +4,14 @@ type Listener<T> = (event: T) => unknown;
 export class Disposable {
   constructor(private readonly onDispose: () => unknown) {}
 
+  static from(...parts: Disposable[]): Disposable {
+    return new Disposable(() => {
+      for (const part of parts) {
+        part.dispose();
+      }
+    });
+  }
+
   dispose(): void {
     this.onDispose();
   }
@@ -33,6 +41,17 @@ export enum StatusBarAlignment {
   Right = 2,
 }
 
+export enum TextEditorSelectionChangeKind {
+  Keyboard = 1,
+  Mouse = 2,
+  Command = 3,
+}
+
+export interface Editor {
+  document: { uri: { toString(): string; scheme: string } };
+  selection: { active: { line: number; character: number } };
+}
+
 export interface Log {
   lines: string[];
   shown: number;
@@ -40,6 +59,8 @@ export interface Log {
 
 const configurationChanged = new EventEmitter<{ affectsConfiguration(setting: string): boolean }>();
 const trustGranted = new EventEmitter<undefined>();
+export const activeEditorChanged = new EventEmitter<Editor | undefined>();
+export const selectionChanged = new EventEmitter<{ textEditor: Editor; kind: TextEditorSelectionChangeKind | undefined }>();
 
 /** What the tests read and steer; `reset` gives each test a fresh one. */
 export const world = {
@@ -99,7 +120,14 @@ function tree(section: string): Record<string, unknown> {
   return root;
 }
 
+export const languages = {
+  match: (selector: { scheme: string }[], document: Editor['document']): number =>
+    selector.some(({ scheme }) => scheme === document.uri.scheme) ? 10 : 0,
+};
+
 export const window = {
+  onDidChangeActiveTextEditor: activeEditorChanged.event,
+  onDidChangeTextEditorSelection: selectionChanged.event,
   createStatusBarItem: () => world.statusItem,
   createOutputChannel: () => {
     const write = (line: string): void => void world.log.lines.push(line);
