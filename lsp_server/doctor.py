@@ -23,6 +23,7 @@ PACKAGES = ("torch", "tokenizers", "safetensors", "pygls", "lsprotocol", "platfo
 LEAST_MEMORY_GIB = 1.0
 """The resident engine takes about 0.4 GiB with the embedded model, most of it torch."""
 LOADING_SECONDS = 60.0
+GPU_REMEDY = "close what else uses the GPU, and reload the model; or choose --device cpu"
 
 
 class Health(str, Enum):
@@ -138,8 +139,11 @@ async def _engine(model: Path | None, device: str) -> Finding:
         await engine.close()
     seconds = time.monotonic() - started
     if status.state is EngineState.READY:
-        usage, news = _usage_of(status), f"; {status.message}" if status.message else ""
-        detail = f"ready in {seconds:.1f} s, process {status.pid}{_memory_of(status)}, {usage}{news}"
+        detail = f"ready in {seconds:.1f} s, process {status.pid}{_memory_of(status)}, {_usage_of(status)}"
+        if status.message:
+            return Finding(
+                subject="engine", health=Health.NOTE, detail=f"{status.message}; {detail}", remedy=GPU_REMEDY
+            )
         return Finding(subject="engine", health=Health.OK, detail=detail)
     detail = status.message or f"still loading after {seconds:.0f} s"
     return Finding(

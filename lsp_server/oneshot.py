@@ -20,7 +20,7 @@ from lsp_server.completion.cache import Suggestion
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import Engine, EngineState, EngineStatus, Timings
 from lsp_server.engine.recorder import Recorder
-from lsp_server.errors import DocumentError, EngineError
+from lsp_server.errors import DeviceFailedError, DocumentError, EngineError
 from lsp_server.settings import Settings
 
 STANDARD_INPUT = "-"
@@ -95,7 +95,11 @@ async def _complete(
         completer = open_completer(model, engine)
         status = await wait_until_ready(engine)
         ready = time.monotonic()
-        suggestions = await completer.suggest(snapshot, settings, automatic=False)
+        try:
+            suggestions = await completer.suggest(snapshot, settings, automatic=False)
+        except DeviceFailedError:
+            suggestions = await completer.suggest(snapshot, settings, automatic=False)
+            status = await engine.status()
         return Answer(
             snapshot=snapshot,
             suggestions=suggestions,

@@ -1,7 +1,7 @@
 """The shapes that passes are padded to, and which tokens of which spans share a pass. Knows no tensors.
 
-A pass of a fixed shape can be captured once as a CUDA graph and replayed. There are few shapes, because each graph takes
-about a tenth of a second to capture and memory of its own.
+A pass of a fixed shape can be recorded once as a CUDA graph and replayed. There are few shapes, because each graph
+takes time to record and memory of its own.
 """
 
 from __future__ import annotations

@@ -10,7 +10,10 @@ from torch import Tensor
 from lsp_server.engine.static_pass import Replay
 
 WARM_UP_RUNS = 3
-"""Libraries allocate and choose kernels in their first runs, which must not be recorded. Source: torch's CUDA graph notes."""
+"""Libraries allocate and choose kernels in their first runs, which must not be recorded.
+
+Source: "Whole-network capture" in torch's notes on CUDA semantics, which also runs three times.
+"""
 
 
 class CudaGraphs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 
@@ -48,10 +49,23 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def is_failure(error: BaseException) -> bool:
-    """Whether a device ran out of memory, broke or went away; a defect of ours or a full main memory is no such thing."""
+    """Whether a device ran out of memory, broke or went away; a defect of ours or a full main memory is none of that."""
     if isinstance(error, (torch.OutOfMemoryError, torch.AcceleratorError)):
         return True
     return isinstance(error, RuntimeError) and FAILURE.search(str(error)) is not None
+
+
+def what_happened(error: BaseException) -> str:
+    """A failure in a few words, for a user."""
+    reason = " ".join(str(error).split())[:200]
+    is_full = isinstance(error, torch.OutOfMemoryError) or "out of memory" in reason
+    return "ran out of memory" if is_full else f"failed ({reason})"
+
+
+def release_memory() -> None:
+    """Give other programs the GPU memory that nothing here refers to any more; a GPU that is gone has none."""
+    with contextlib.suppress(RuntimeError):
+        torch.cuda.empty_cache()
 
 
 def pinned(tensor: Tensor, device: torch.device) -> Tensor:

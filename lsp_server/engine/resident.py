@@ -17,7 +17,7 @@ from lsp_server.engine.api import CompletionRequest, CompletionResult, OnTokens
 from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.backends import open_backend
 from lsp_server.engine.decoding import Decoding, check_prompt, prefill
-from lsp_server.engine.device import is_failure
+from lsp_server.engine.device import choose_device, is_failure, release_memory, what_happened
 from lsp_server.engine.slots import DEFAULT_CACHE_BYTES, SlotPool
 from lsp_server.errors import DeviceFailedError, EngineError, ParrotletError
 from lsp_server.model.bundle import open_bundle
@@ -52,6 +52,7 @@ class ResidentModel:
         self._max_cache_bytes = max_cache_bytes
         self._slots = SlotPool(backend, max_cache_bytes)
         self._open_on_cpu = open_on_cpu
+        self._has_moved = False
 
     @classmethod
     def load(
@@ -66,11 +67,25 @@ class ResidentModel:
         Raises: BundleError, SettingsError, EngineError.
         """
         bundle = open_bundle(bundle_path)
-        backend = open_backend(bundle, device_name, num_threads, backend_name)
+        open_on_cpu = partial(open_backend, bundle, "cpu", num_threads)
+        message = ""
+        try:
+            backend = open_backend(bundle, device_name, num_threads, backend_name)
+        except RuntimeError as error:
+            if not is_failure(error):
+                raise
+            backend, message = open_on_cpu(), _news(str(choose_device(device_name)), error)
         path = bundle.drafts_path
         drafts = None if path is None else NgramTable.load(path, backend.vocab_size)
-        open_on_cpu = None if backend.device == "cpu" else partial(open_backend, bundle, "cpu", num_threads)
-        return cls(backend, bundle.load_tokenizer(), str(bundle.path), drafts=drafts, open_on_cpu=open_on_cpu)
+        model = cls(
+            backend,
+            bundle.load_tokenizer(),
+            str(bundle.path),
+            drafts=drafts,
+            open_on_cpu=None if backend.device == "cpu" else open_on_cpu,
+        )
+        model.message, model._has_moved = message, bool(message)
+        return model
 
     @property
     def device(self) -> str:
@@ -117,6 +132,9 @@ class ResidentModel:
 
     def forward(self, spans: AnySpans) -> list[Tensor]:
         """One pass over the tokens that several requests want read; each span's logits. Raises: EngineError."""
+        if self._has_moved:
+            self._has_moved = False
+            release_memory()  # by now the requests have ended that kept the old caches
         try:
             return self._backend.forward(spans)
         except RuntimeError as error:
@@ -137,13 +155,22 @@ class ResidentModel:
         """What to raise in place of an error; when the device caused it, the model has moved to the CPU."""
         if self._open_on_cpu is None or not is_failure(error):
             return error
-        failed, reason = self._backend.device, " ".join(str(error).split())[:200]
+        failed = self._backend.device
+        what = f"{failed} {what_happened(error)}"
         try:
             self._backend = self._open_on_cpu()
         except ParrotletError as second:
-            return EngineError(f"{failed} failed ({reason}), and the CPU cannot take over: {second}")
+            return EngineError(f"{what}, and the CPU cannot take over: {second}")
         self._slots = SlotPool(self._backend, self._max_cache_bytes)
         self._open_on_cpu = None
-        self.message = f"{failed} failed ({reason}): the model runs on the CPU until the engine is started again"
-        logger.warning("%s", self.message)
-        return DeviceFailedError(f"{failed} failed ({reason}): ask again, the model runs on the CPU now")
+        self._has_moved = True
+        self.message = _news(failed, error)
+        return DeviceFailedError(f"{what}: ask again, the model runs on the CPU now")
+
+
+def _news(device: str, error: RuntimeError) -> str:
+    """What a user should know of a device that failed; the log is told here, once."""
+    message = f"{device} {what_happened(error)}: the model runs on the CPU until the engine is started again"
+    logger.warning("%s", message)
+    logger.debug("the device's error", exc_info=error)
+    return message

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 
 from lsp_server.engine.backend import Span
-from lsp_server.engine.buckets import Batch, Bucket, Piece, plan
+from lsp_server.engine.buckets import BUCKETS, Batch, Bucket, Piece, plan
 from lsp_server.engine.device import wait_for
 from lsp_server.engine.static_pass import Recorder, Row, StaticPass
 from lsp_server.engine.static_pool import StaticCache, StaticPool
 from lsp_server.model.gpt2 import GPT2
 
 DRAFT_TOKENS = 8
-AT_START = (Bucket(1, 1), Bucket(1, 5), Bucket(1, 9))
-"""What a lone automatic request needs; the other shapes are recorded when they are first met."""
+AT_START = tuple(bucket for bucket in BUCKETS if bucket.rows == 1)
+"""What a lone request needs, its prompt included; the other shapes are recorded when they are first met."""
 
 
 class StaticBackend:
@@ -130,6 +130,7 @@ class StaticBackend:
 
 def _row(span: Span[StaticCache], piece: Piece) -> Row:
     ids = span.ids[piece.start : piece.stop]
+    assert span.cache.num_tokens + len(ids) <= span.cache.num_positions, "it would write into the next row"
     return Row(pool_row=span.cache.row, start=span.cache.num_tokens, ids=ids)
 
 

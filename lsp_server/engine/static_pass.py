@@ -108,7 +108,7 @@ class _PoolMemory:
         self._bias_R1NS = pool.keys_LKSHD.new_empty(0)
 
     @property
-    def positions_T(self) -> Tensor:
+    def positions_T(self) -> Tensor:  # noqa: N802  the network's name for it
         """RN here: each row has positions of its own."""
         return self._positions_RN
 

@@ -22,8 +22,9 @@ MIN_ROWS = 4
 class StaticCache:
     """One sequence's row of the pool."""
 
-    def __init__(self, row: int, num_bytes: int) -> None:
+    def __init__(self, row: int, num_positions: int, num_bytes: int) -> None:
         self.row = row
+        self.num_positions = num_positions
         self.num_tokens: int = 0
         self._num_bytes = num_bytes
 
@@ -81,7 +82,7 @@ class StaticPool:
             gc.collect()  # a failed request's traceback may still hold some
         if not free:
             raise EngineError(f"no room on {self.keys_LKSHD.device} for another {who_and_remedy}")
-        cache = StaticCache(free.pop(), self._row_bytes)
+        cache = StaticCache(free.pop(), self.keys_LKSHD.shape[2], self._row_bytes)
         weakref.finalize(cache, free.append, cache.row).atexit = False
         return cache
 
