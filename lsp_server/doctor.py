@@ -141,9 +141,8 @@ async def _engine(model: Path | None, device: str) -> Finding:
     if status.state is EngineState.READY:
         detail = f"ready in {seconds:.1f} s, process {status.pid}{_memory_of(status)}, {_usage_of(status)}"
         if status.message:
-            return Finding(
-                subject="engine", health=Health.NOTE, detail=f"{status.message}; {detail}", remedy=GPU_REMEDY
-            )
+            detail = f"{status.message}; {detail}"
+            return Finding(subject="engine", health=Health.NOTE, detail=detail, remedy=GPU_REMEDY)
         return Finding(subject="engine", health=Health.OK, detail=detail)
     detail = status.message or f"still loading after {seconds:.0f} s"
     return Finding(

@@ -49,7 +49,7 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def is_failure(error: BaseException) -> bool:
-    """Whether a device ran out of memory, broke or went away; a defect of ours or a full main memory is none of that."""
+    """Whether a device ran out of memory, broke or went away; a defect of ours or a full main memory is neither."""
     if isinstance(error, (torch.OutOfMemoryError, torch.AcceleratorError)):
         return True
     return isinstance(error, RuntimeError) and FAILURE.search(str(error)) is not None

@@ -71,6 +71,8 @@ class StaticPool:
 
     def branch(self, cache: StaticCache) -> StaticCache:
         """A copy of a row. Raises: EngineError when the branches' rows are taken."""
+        if not self._for_branches:
+            gc.collect()  # a failed request's traceback may still hold some
         copy = self._take(self._for_branches, "candidate: ask for fewer at a time")
         for pool_LKSHD in (self.keys_LKSHD, self.values_LKSHD):
             pool_LKSHD[:, copy.row].copy_(pool_LKSHD[:, cache.row])
@@ -78,8 +80,6 @@ class StaticPool:
         return copy
 
     def _take(self, free: list[int], who_and_remedy: str) -> StaticCache:
-        if not free:
-            gc.collect()  # a failed request's traceback may still hold some
         if not free:
             raise EngineError(f"no room on {self.keys_LKSHD.device} for another {who_and_remedy}")
         cache = StaticCache(free.pop(), self.keys_LKSHD.shape[2], self._row_bytes)
