@@ -39,7 +39,8 @@ class CudaGraphs:
 
     def _warm_up(self, compute: Callable[[], Tensor]) -> None:
         """Run it beside the stream that is recorded later, as capturing demands."""
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        here = torch.cuda.current_stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's is untyped
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP_RUNS):
