@@ -53,7 +53,8 @@ def measure_floor(num_kernels: int, weight_bytes: int, device: torch.device) -> 
 
 def count_kernels(step: Callable[[], object]) -> int:
     """Operations that compute something; one kernel each, as near as can be told without a profiler."""
-    with _Counting() as counting:
+    counting = _Counting()
+    with counting:
         step()
     return counting.num_kernels
 
