@@ -8,8 +8,8 @@ NEEDS_CUDA := $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_av
 	{ echo "this needs a CUDA device, and PyTorch sees none here: see benchmarks/GPU.md" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug train-embedded \
-	bench-model bench-engine bench-gpu bench-replay clean
+.PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug \
+	train-embedded bench-model bench-engine bench-gpu bench-replay bench-drafts clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -83,6 +83,9 @@ bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTransla
 
 bench-gpu: $(SETUP) ## our engine beside transformers on a GPU, and what decoding cannot beat there
 	$(BIN)/python -m benchmarks.gpu
+
+bench-drafts: $(SETUP) ## what guessing ahead saves, and whether its constants still hold
+	$(BIN)/python -m benchmarks.drafts
 
 bench-replay: $(SETUP) ## how many keystrokes of a typing session find their prompt read already
 	$(BIN)/python -m benchmarks.replay

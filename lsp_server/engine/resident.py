@@ -16,13 +16,13 @@ from torch import Tensor
 from lsp_server.engine.api import CompletionRequest, CompletionResult, OnTokens
 from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.backends import open_backend
+from lsp_server.engine.continuation import Detokenizer
 from lsp_server.engine.decoding import Decoding, check_prompt, prefill
 from lsp_server.engine.device import choose_device, is_failure, release_memory, what_happened
 from lsp_server.engine.slots import DEFAULT_CACHE_BYTES, SlotPool
 from lsp_server.errors import DeviceFailedError, EngineError, ParrotletError
-from lsp_server.model.bundle import open_bundle
 from lsp_server.model.ngrams import NgramTable
-from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.model.opening import open_model
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class ResidentModel:
     def __init__(
         self,
         backend: AnyBackend,
-        tokenizer: CodeTokenizer,
+        tokenizer: Detokenizer,
         name: str,
         max_cache_bytes: int = DEFAULT_CACHE_BYTES,
         drafts: NgramTable | None = None,
@@ -62,25 +62,25 @@ class ResidentModel:
         num_threads: int | None = None,
         backend_name: str = "auto",
     ) -> ResidentModel:
-        """Read a bundle; None is the embedded one.
+        """Read a bundle, or a folder from the Hub; None is the embedded model.
 
         Raises: BundleError, SettingsError, EngineError.
         """
-        bundle = open_bundle(bundle_path)
-        open_on_cpu = partial(open_backend, bundle, "cpu", num_threads)
+        source = open_model(bundle_path)
+        open_on_cpu = partial(open_backend, source, "cpu", num_threads)
         message = ""
         try:
-            backend = open_backend(bundle, device_name, num_threads, backend_name)
+            backend = open_backend(source, device_name, num_threads, backend_name)
         except RuntimeError as error:
             if not is_failure(error):
                 raise
             backend, message = open_on_cpu(), _news(str(choose_device(device_name)), error)
-        path = bundle.drafts_path
+        path = source.drafts_path
         drafts = None if path is None else NgramTable.load(path, backend.vocab_size)
         model = cls(
             backend,
-            bundle.load_tokenizer(),
-            str(bundle.path),
+            source.load_tokenizer(),
+            str(source.path),
             drafts=drafts,
             open_on_cpu=None if backend.device == "cpu" else open_on_cpu,
         )
