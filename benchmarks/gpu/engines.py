@@ -20,6 +20,7 @@ from lsp_server.engine.api import CompletionRequest, EngineState, SamplingParams
 from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.backends import open_backend
 from lsp_server.engine.buckets import Bucket
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.device import compute_dtype
 from lsp_server.engine.local import LocalEngine
 from lsp_server.engine.resident import ResidentModel
@@ -90,7 +91,7 @@ class OwnEngine:
         self.backend = backend
         self._bundle = bundle
         self._loop = asyncio.new_event_loop()
-        self._engine = LocalEngine(bundle.path, load_model=self._load)
+        self._engine = LocalEngine(EngineChoice(model=bundle.path), load_model=self._load)
         self._loop.run_until_complete(self._ready())
 
     def ask(self, questions: Sequence[Question]) -> float:
