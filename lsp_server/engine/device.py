@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 
@@ -64,6 +65,7 @@ def what_happened(error: BaseException) -> str:
 
 def release_memory() -> None:
     """Give other programs the GPU memory that nothing here refers to any more; a GPU that is gone has none."""
+    gc.collect()  # tracebacks of the requests that failed refer to their caches in cycles
     with contextlib.suppress(RuntimeError):
         torch.cuda.empty_cache()
 

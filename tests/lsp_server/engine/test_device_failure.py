@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -117,6 +118,8 @@ def right_tokens(tokenizer: CodeTokenizer, prompt: tuple[int, ...] = PROMPT) -> 
         (FULL, True),
         (GONE, True),
         (LIBRARY, True),
+        (torch.OutOfMemoryError("Allocation on device would exceed allowed memory"), True),
+        (torch.AcceleratorError("an error without its library's name"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), True),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
         (DEFECT, False),
@@ -243,6 +246,22 @@ def test_memory_on_the_device_is_released_once_the_old_requests_are_gone(
     for _ in range(2):
         tokens_of(worker.complete(request_of()))
     assert released == [1]
+
+
+def test_nothing_refers_to_the_failed_back_end_any_more(tokenizer: CodeTokenizer) -> None:
+    gpu = BreakingBackend()
+    gpu.errors["branch"] = torch.OutOfMemoryError("CUDA out of memory")
+    model = ResidentModel(gpu, tokenizer, "tiny", open_on_cpu=lambda: TorchBackend(tiny_network(), "torch float32"))
+    worker = Worker(lambda _: model)
+    worker.start()
+    worker.reload(None).result(WAIT_SECONDS)
+    failed = weakref.ref(gpu)
+    del gpu
+    with pytest.raises(DeviceFailedError):
+        worker.complete(request_of(num_candidates=2)).result(WAIT_SECONDS)
+    tokens_of(worker.complete(request_of()))
+    assert failed() is None
+    assert worker.stop(WAIT_SECONDS)
 
 
 OpenBackend = Callable[..., Backend[Any]]
