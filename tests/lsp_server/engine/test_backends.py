@@ -62,6 +62,19 @@ def test_int8_products_that_are_not_there_are_refused(bundle: Path, monkeypatch:
         open_backend(open_bundle(bundle), "cpu", 1, "int8")
 
 
+def test_graphs_are_refused_without_a_gpu(bundle: Path) -> None:
+    with pytest.raises(SettingsError, match="backend graphs runs on CUDA, and the device is cpu: choose auto"):
+        open_backend(open_bundle(bundle), "cpu", 1, "graphs")
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "num_rows"), [(80_000, 64), (4_096, 61), (200, 2), (0, 0)], ids=["much", "some", "too little", "none"]
+)
+def test_sequences_take_a_share_of_a_gpus_free_memory(free_mb: int, num_rows: int) -> None:
+    """An 8 x 512 model with 1,024 positions in bf16."""
+    assert backends.pool_rows(free_mb * 10**6, 2 * 8 * 512 * 1024 * 2) == num_rows
+
+
 @pytest.mark.parametrize(("device", "name"), [("cpu", "fast"), ("cpu", "")])
 def test_a_name_that_is_no_back_end_is_refused(bundle: Path, device: str, name: str) -> None:
     with pytest.raises(SettingsError, match=f"backend is '{name}': choose one of auto, native"):
