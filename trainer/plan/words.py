@@ -17,8 +17,8 @@ def in_words(plan: Plan) -> str:
     counted = "" if plan.text.num_tokens else "about "
     lines = [
         f"Plan for {plan.minutes:g} minutes of training on this machine",
-        f"text      {plan.text.num_bytes / 1e6:,.1f} MB, {counted}{_count(chosen.unique_tokens)} tokens of a vocabulary "
-        f"of {chosen.size.vocab_size:,}",
+        f"text      {plan.text.num_bytes / 1e6:,.1f} MB, {counted}{_count(chosen.unique_tokens)} tokens of a "
+        f"vocabulary of {chosen.size.vocab_size:,}",
         "sizes     measured here; expected losses by the law of arXiv 2305.16264, fitted on web text: they only rank",
         *(_line(outlook, is_chosen=outlook is chosen) for outlook in plan.tried),
         f"choice    {model.num_layers} layers of width {model.width}, {model.context_tokens:,} positions: "
@@ -44,8 +44,9 @@ def in_words(plan: Plan) -> str:
 
 def _line(outlook: Outlook, *, is_chosen: bool) -> str:
     mark = "->" if is_chosen else "  "
+    size = _count(outlook.size.num_parameters)
     return (
-        f"       {mark} {_count(outlook.size.num_parameters):>14} parameters {outlook.tokens_per_second:11,.0f} tokens/s"
+        f"       {mark} {size:>14} parameters {outlook.tokens_per_second:11,.0f} tokens/s"
         f" {_count(outlook.seen_tokens):>14} tokens {outlook.epochs:6.1f} epochs   loss {outlook.loss:.3f}"
     )
 
