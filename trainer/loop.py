@@ -20,9 +20,9 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.averaging import WeightAverage
 from trainer.checkpoint import Identity, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
 from trainer.config import Recipe
-from trainer.dataset import Rows
+from trainer.dataset import BatchReader, open_rows
 from trainer.divergence import judge_step
-from trainer.feed import Feed, read_batches
+from trainer.feed import Feed
 from trainer.fit_config import FitConfig
 from trainer.heldout import HeldOut
 from trainer.interruption import Interruption
@@ -82,21 +82,21 @@ def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> P
     if config.threads:
         torch.set_num_threads(config.threads)
     tokenizer = CodeTokenizer.load(run_dir / "tokenizer" / "tokenizer.json")
-    rows = Rows.open(
-        run_dir / "packed",
-        tokenizer,
-        row_tokens=config.row_tokens,
-        seed=recipe.seed,
-        fim_rate=config.fim_rate,
-        spm_share=config.spm_share,
-    )
+    source = open_rows(recipe, run_dir, tokenizer)
     set_seed(recipe.seed)
     session = Session.start(build(recipe, tokenizer.vocab_size), config, run_dir)
     set_seed(recipe.seed + session.accelerator.process_index)  # processes must not drop out the same units
+    rows = BatchReader(
+        source,
+        process=session.accelerator.process_index,
+        num_processes=session.num_processes,
+        workers=recipe.dataset.workers,
+    )
+    session.accelerator.register_for_checkpointing(rows)
     run = _open(recipe, run_dir, session, tokenizer)
     try:
         with Interruption() as interruption:
-            _train(run, rows, interruption)
+            _train(run, Feed(rows, session.accelerator.device), interruption)
     finally:
         run.journal.close()
     checkpoint = latest_checkpoint(run.folder)
@@ -111,6 +111,7 @@ def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokeni
         "model": asdict(recipe.model),
         "seed": recipe.seed,
         "row_tokens": recipe.fit.row_tokens,
+        "dataset": {key: value for key, value in asdict(recipe.dataset).items() if key != "workers"},
         "corpus": index["content_hash"],
     }
     average = WeightAverage(session.plain_network, recipe.fit.ema_decay)
@@ -157,17 +158,8 @@ def _resume(folder: Path, session: Session, average: WeightAverage, identity: Id
     return progress
 
 
-def _train(run: _Run, rows: Rows, interruption: Interruption) -> None:
+def _train(run: _Run, feed: Feed, interruption: Interruption) -> None:
     """Steps until the budget is spent; this is the loop. A run that was finished before takes none."""
-    session = run.session
-    batches = read_batches(
-        rows,
-        run.config.batch_rows,
-        first=run.progress.rows + session.accelerator.process_index,
-        stride=session.num_processes,
-        pinned=session.accelerator.device.type == "cuda",
-    )
-    feed = Feed(batches, session.accelerator.device)
     while run.share < 1.0:
         _step(run, feed)
         if not _is_time_to_look(run):

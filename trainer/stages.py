@@ -101,7 +101,7 @@ def _run_tokenizer(recipe: Recipe, run_dir: Path) -> str:
     from trainer.tokenizer import train_tokenizer
 
     report = train_tokenizer(run_dir / "corpus", run_dir / "tokenizer", recipe.tokenizer)
-    return f"{report.vocab_size:,} tokens, {report.bytes_per_token:.2f} bytes a token"
+    return report.text().rstrip()
 
 
 def _pack_inputs(recipe: Recipe, run_dir: Path) -> str:
@@ -115,16 +115,18 @@ def _pack_inputs(recipe: Recipe, run_dir: Path) -> str:
 
 def _run_pack(recipe: Recipe, run_dir: Path) -> str:
     from trainer.packing import pack
+    from trainer.packing.advice import advice
 
     index = pack(run_dir / "corpus", run_dir / "tokenizer" / "tokenizer.json", run_dir / "packed", recipe.packing)
     counts = {split: entry["tokens"] for split, entry in index["splits"].items()}
-    return f"{counts['train']:,} tokens to train on, {counts['heldout']:,} held out"
+    summary = f"{counts['train']:,} tokens to train on, {counts['heldout']:,} held out"
+    return "; ".join(filter(None, [summary, advice(index, recipe)]))
 
 
 def _fit_inputs(recipe: Recipe, run_dir: Path) -> str:
     from trainer.packing import read_index
 
-    return digest(read_index(run_dir / "packed")["content_hash"], recipe.model, recipe.fit, recipe.seed)
+    return digest(read_index(run_dir / "packed")["content_hash"], recipe.dataset, recipe.model, recipe.fit, recipe.seed)
 
 
 def _run_fit(recipe: Recipe, run_dir: Path) -> str:
