@@ -17,8 +17,9 @@ class DocumentMask:
     """A batch's documents, as `GPT2.hidden` takes a memory: it keeps nothing, and tells who sees whom.
 
     Positions begin anew in each document. So a document reads the same in a row as by itself, and as it does when it is
-    served: a prompt begins at position 0. What it costs is practice at the last positions, which only long documents
-    give.
+    served: a prompt begins at position 0. What that costs is practice at the later positions: in rows of 512 tokens of
+    the standard library 47 % lie in the second half. The mask costs 9 % of the training speed of a 34M model on two
+    cores, because attention can no longer be told that it is causal (`python -m benchmarks.trainer --only packing`).
     """
 
     positions_T: Tensor
