@@ -64,6 +64,10 @@ class Journal:
         self._bar.set_postfix_str(self._postfix(progress, share, speed), refresh=False)
         self._bar.update(min(share, 1.0) - self._bar.n)
 
+    def go_on(self, progress: Progress) -> None:
+        """Have the time until now not counted as that of steps: something else was done."""
+        self._last = (time.monotonic(), progress.tokens)
+
     def heldout(self, name: str, loss: HeldOutLoss, progress: Progress) -> None:
         """Tell of one look at the held-out text; `name` is heldout_loss, or that of the running mean."""
         bits = name.replace("loss", "bits_per_byte")
@@ -109,7 +113,7 @@ class Journal:
         if now - self._began > SECONDS_BEFORE_PEAK and self._is_teller:
             if self._peak is None:
                 self._peak = self._measure_peak()
-                self._last = (time.monotonic(), progress.tokens)
+                self.go_on(progress)
             speed["mfu"] = self._rate / self._session.num_processes / self._peak
         return speed
 
