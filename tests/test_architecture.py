@@ -38,9 +38,10 @@ MAY_IMPORT = {
     ),
     "lsp_server": ("lsp_server",),
     # the trainer's stages meet on disk: each reads its input through the module that wrote it, and sees no other stage
-    "trainer.config": ("lsp_server.errors",),
+    "trainer.config": ("trainer.corpus.config", "trainer.limits", "lsp_server.errors"),
+    "trainer.limits": ("lsp_server.errors",),
     "trainer.recipe": ("trainer.config", "lsp_server.errors"),
-    "trainer.corpus": ("trainer.corpus", "trainer.config", "lsp_server.errors"),
+    "trainer.corpus": ("trainer.corpus", "trainer.config", "trainer.limits", "lsp_server.errors"),
     "trainer.tokenizer": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
     "trainer.packing": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
     "trainer.dataset": ("trainer.packing", "lsp_server.model", "lsp_server.errors"),
