@@ -140,7 +140,8 @@ def manifest_of(
 
 
 def corpus_hash(units: list[StagedUnit], selection: Selection) -> str:
-    """The corpus's identity: a hash over the sorted hashes of its documents, split by split; see `store.corpus_digest`."""
+    """The corpus's identity: a hash over the sorted hashes of its documents, split by split; see
+    `store.corpus_digest`."""
     parts: dict[Split, Any] = {}
     for split in SPLITS:
         masks = [_mask(selection, index, split) for index in range(len(units))]

@@ -2,8 +2,8 @@
 
     sources -> units -> judged in several processes -> selection over all of them -> shards, manifest, report
 
-Judging leaves finished units in a folder beside the corpus, so a run that was killed goes on where it was. Memory holds one
-file a process, and about 100 bytes a document while duplicates are sought.
+Judging leaves finished units in a folder beside the corpus, so a run that was killed goes on where it was. Memory
+holds one file a process, and about 100 bytes a document while duplicates are sought.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import fnmatch
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from trainer.corpus.selection import select
 from trainer.corpus.shards import plan_shards
 from trainer.corpus.source import Source
 from trainer.corpus.sources import find_sources
-from trainer.corpus.units import UNIT_BYTES, cut
+from trainer.corpus.units import UNIT_BYTES, Unit, cut
 from trainer.corpus.work import JudgeUnit, ShardPlan, write_shard
 
 _SMALL = UNIT_BYTES // 4
@@ -159,15 +159,23 @@ def _admit(config: CorpusConfig, sources: list[Source]) -> tuple[list[Source], d
 def _judge_all(job: Job, workers: int) -> int:
     """Judge every unit that is not finished yet; returns how many units there are."""
     tasks = cut(job.config, job.sources)
-    first = list(islice(tasks, workers + 1))
-    small = len(first) <= workers and sum(unit.num_bytes for unit in first) < _SMALL
+    first = _at_least(tasks, _SMALL)
+    is_small = sum(unit.num_bytes for unit in first) < _SMALL
     num_units = 0
     with _progress() as bar:
         do = JudgeUnit(config=job.config, staging=job.staging)
-        for unit in pool.run_all(do, chain(first, tasks), 1 if small else workers):
+        for unit in pool.run_all(do, chain(first, tasks), 1 if is_small else workers):
             num_units += 1
             bar.update(unit.num_bytes)
     return num_units
+
+
+def _at_least(units: Iterator[Unit], num_bytes: int) -> list[Unit]:
+    """The first units, up to so many bytes together; all of them if they have fewer."""
+    first: list[Unit] = []
+    while sum(unit.num_bytes for unit in first) < num_bytes and (unit := next(units, None)) is not None:
+        first.append(unit)
+    return first
 
 
 def _write_shards(plans: list[ShardPlan], workers: int) -> None:

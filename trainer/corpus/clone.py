@@ -39,7 +39,9 @@ def _fetch(url: str, revision: str, folder: Path, *options: str) -> Path:
         _git(url, "-C", str(partial), "fetch", "--quiet", "--no-tags", *options, "origin", revision or "HEAD")
         _git(url, "-C", str(partial), "update-ref", "--no-deref", "HEAD", "FETCH_HEAD^{commit}")
         # What was left out stays out: git would otherwise ask for it, file by file, whenever it meets one.
-        _git(url, "-C", str(partial), "config", "remote.origin.promisor", "false")
+        for name in ("promisor", "partialclonefilter"):
+            _git(url, "-C", str(partial), "config", f"remote.origin.{name}", "false")
+            _git(url, "-C", str(partial), "config", "--unset", f"remote.origin.{name}")
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

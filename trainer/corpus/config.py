@@ -12,7 +12,7 @@ from trainer.limits import require
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusConfig:
-    """Which text is trained on, and which is kept aside to judge the result. `filters` says where thresholds come from."""
+    """Which text is trained on, and which is kept aside; `filters` says where the thresholds come from."""
 
     sources: tuple[str, ...] = ()
     """Folders, git repositories (path, or URL#COMMIT), `stdlib`, `site-packages`, `package:NAME`, files of rows

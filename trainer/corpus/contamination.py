@@ -1,8 +1,8 @@
 """Text of benchmarks that must not be learnt: n-grams of their words, to be found in documents. Knows no corpus.
 
 n is 10 unless the recipe says otherwise, as for DeepSeek-Coder (arXiv 2401.14196); GPT-3 took 13 (arXiv 2005.14165,
-appendix C). Words are folded to lower case and cut as `shingles` cuts them, so that layout and punctuation do not hide a
-copy. A problem of fewer words is left to the search for near duplicates; the report counts such problems.
+appendix C). Words are folded to lower case and cut as `shingles` cuts them, so that layout and punctuation do not
+hide a copy. A problem of fewer words is left to the search for near duplicates; the report counts such problems.
 """
 
 from __future__ import annotations

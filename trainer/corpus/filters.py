@@ -1,7 +1,7 @@
 """Which files are worth learning from. Pure functions of a path and of a text; knows nothing of sources or shards.
 
-A verdict is the name under which the manifest counts the file, or None to keep it. `SOURCES` says where each filter and its
-threshold come from; the report prints it beside the count.
+A verdict is the name under which the manifest counts the file, or None to keep it. `SOURCES` says where each filter
+and its threshold come from; the report prints it beside the count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import re
 import string
 import warnings
-from pathlib import PurePosixPath
 
 from trainer.corpus.comments import judge_comments
 from trainer.corpus.config import CorpusConfig
@@ -57,7 +56,7 @@ VENDORED_FOLDERS = frozenset(
 """Copies of other projects, under licences that the source's own does not tell."""
 
 TEST_FOLDERS = frozenset({"test", "tests", "idle_test"})
-CONFIGURATION_NAMES = frozenset({"setup.py", "conf.py", "config.py", "settings.py", "configuration.py"})
+CONFIGURATION_NAMES = frozenset({"setup.py", "conf.py", "conftest.py", "config.py", "settings.py", "configuration.py"})
 
 _FIRST_LINES = 5
 _GENERATED = re.compile(
@@ -67,24 +66,25 @@ _TEST_OR_CONFIGURATION = re.compile(r"unit tests|test file|configuration file", 
 """CodeParrot also counts the words "test" and "config" in the body; that takes the code that handles configuration."""
 
 _LETTERS_AND_DIGITS = (string.ascii_letters + string.digits).encode()
+_ASCII = re.compile(r"[\x00-\x7f]+")
 _WHITE_SPACE = b" \t\n\r\f\v"
 
 
 def is_vendored(path: str) -> bool:
     """Whether a folder on the way says that the file is another project's copy."""
-    return not VENDORED_FOLDERS.isdisjoint(PurePosixPath(path).parts[:-1])
+    return not VENDORED_FOLDERS.isdisjoint(path.split("/")[:-1])
 
 
 def is_test(path: str) -> bool:
     """Whether a file belongs to a test suite, by its name or its folder."""
-    *folders, name = PurePosixPath(path).parts
+    *folders, name = path.split("/")
     return name.startswith("test_") or name.endswith("_test.py") or not TEST_FOLDERS.isdisjoint(folders)
 
 
 def is_configuration(path: str) -> bool:
     """Whether a file configures a project or its tools, by its name."""
-    name = PurePosixPath(path).name
-    return name in CONFIGURATION_NAMES or name.endswith(("_config.py", "_settings.py")) or name == "conftest.py"
+    name = path.rpartition("/")[2]
+    return name in CONFIGURATION_NAMES or name.endswith(("_config.py", "_settings.py"))
 
 
 def is_surplus(config: CorpusConfig, key: str, path: str, text: str = "") -> bool:
@@ -123,7 +123,7 @@ def parses(text: str) -> bool:
     """Whether this Python's own parser accepts the text."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore")
             ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the parser's answers to text of too many levels
         return False
@@ -145,10 +145,12 @@ def _judge_shape(config: CorpusConfig, text: str) -> str | None:
 
 
 def _alphanumeric_share(text: str) -> float:
-    if text.isascii():  # 30 times as fast as asking every character
-        others = text.encode().translate(None, _LETTERS_AND_DIGITS)
-        return 1.0 - len(others) / len(text)
-    return sum(map(str.isalnum, text)) / len(text)
+    """Bytes are counted where characters are bytes: 30 times as fast as asking every character."""
+    plain = text.encode("ascii", "ignore")
+    count = len(plain) - len(plain.translate(None, _LETTERS_AND_DIGITS))
+    if len(plain) < len(text):
+        count += sum(map(str.isalnum, _ASCII.sub("", text)))
+    return count / len(text)
 
 
 def _first_lines(text: str) -> str:

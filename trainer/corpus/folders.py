@@ -1,4 +1,5 @@
-"""Finding files on disk without following a link, and the licence of a folder. Never opens a file that is not a licence."""
+"""Finding files on disk without following a link, and the licence of a folder. Never opens a file that is not a
+licence."""
 
 from __future__ import annotations
 

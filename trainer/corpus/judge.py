@@ -117,7 +117,7 @@ def excluded_repositories(config: CorpusConfig) -> frozenset[str]:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise CorpusError(
-                f"corpus.exclude_repositories has {entry!r}, which is no owner/name and cannot be read as a list: {error}"
+                f"corpus.exclude_repositories has {entry!r}, no owner/name and no list that can be read: {error}"
             ) from error
         names |= {line.strip().lower() for line in lines if line.strip() and not line.startswith("#")}
     return frozenset(names)

@@ -1,12 +1,11 @@
 """Which language a file is written in, by its name's ending, and how that language writes comments. A table, no more.
 
-The endings are those that GitHub Linguist lists (github.com/github-linguist/linguist, languages.yml), the table that The
-Stack was sorted by; of an ending that several languages share, the commonest holds.
+The endings are those that GitHub Linguist lists (github.com/github-linguist/linguist, languages.yml), the table that
+The Stack was sorted by; of an ending that several languages share, the commonest holds.
 """
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Literal
 
 CommentStyle = Literal["python", "c", "none"]
@@ -67,7 +66,8 @@ _C_LIKE = frozenset(
 
 def language_of(path: str) -> str:
     """The language's name as Linguist writes it, `other` where the table has none."""
-    return _BY_ENDING.get(PurePosixPath(path).suffix.lower(), OTHER)
+    _, dot, ending = path.rpartition("/")[2].rpartition(".")
+    return _BY_ENDING.get(f"{dot}{ending.lower()}", OTHER)
 
 
 def comment_style(language: str) -> CommentStyle:

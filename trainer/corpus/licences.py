@@ -147,6 +147,8 @@ def from_text(text: str) -> str:
 
 
 def _from_plain_name(text: str) -> str:
+    if text.strip().upper() == "UNKNOWN":  # what old packaging tools wrote for nothing
+        return UNKNOWN
     if len(text) > 200:
         return from_text(text)
     if is_permissive(text):

@@ -1,6 +1,7 @@
 """Doing many tasks in several processes, in any order, with few of them waiting. Knows no task.
 
-Workers are started anew, never forked: the parent may have threads. They leave when their parent is gone, however it went.
+Workers are started anew, never forked: the parent may have threads. They leave when their parent is gone, however it
+went.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`report.html`: what a corpus holds and what was left out, for a person with a minute. Reads a manifest; decides nothing.
+"""`report.html`: what a corpus holds and what was left out, for a person with a minute. Decides nothing.
 
 One file without scripts, fonts or anything else from elsewhere; follows the reader's light or dark setting.
 """
@@ -18,6 +18,8 @@ from trainer.corpus.summary import too_small
 REPORT = "report.html"
 _MOST_ROWS = 15
 """Rows of a table that are shown at once; the rest can be unfolded."""
+_NUMBERS = ("files", "MB", "left out")
+"""Columns that stand to the right."""
 _HELD_OUT_BY = {
     "sources": "the sources that the recipe names",
     "time": "what changed since the recipe's date",
@@ -46,7 +48,7 @@ def render(manifest: CorpusManifest) -> str:
         _sources(manifest),
         _named(manifest),
         _refused(manifest),
-        f"<footer>Corpus <code>{manifest.corpus_hash[:16]}</code>. The recipe and the rest stand in manifest.json.</footer>",
+        f"<footer>Corpus <code>{manifest.corpus_hash[:16]}</code>; manifest.json tells the rest.</footer>",
     ]
     style = files("trainer.corpus").joinpath("report.css").read_text(encoding="utf-8")
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -123,7 +125,8 @@ def _sizes(manifest: CorpusManifest) -> str:
         columns.append(
             f'<rect x="{x}" y="{20 + height - bar}" width="{width}" height="{bar}" rx="3"><title>{count:,} files '
             f"below {label}</title></rect>"
-            f'<text x="{middle}" y="{14 + height - bar}">{count:,}</text><text x="{middle}" y="{38 + height}">{label}</text>'
+            f'<text x="{middle}" y="{14 + height - bar}">{count:,}</text>'
+            f'<text x="{middle}" y="{38 + height}">{label}</text>'
         )
     total = len(shown) * (width + gap)
     return (
@@ -194,14 +197,15 @@ def _folded(header: Sequence[str], rows: list[list[str]]) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[list[str]]) -> str:
-    head = "".join(f"<th>{cell}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in rows)
+    head = "".join(_cell("th", name, name) for name in header)
+    body = ""
+    for row in rows:
+        body += "<tr>" + "".join(_cell("td", name, cell) for name, cell in zip(header, row, strict=True)) + "</tr>"
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _cell(cell: str) -> str:
-    is_number = cell.replace(",", "").replace(".", "").isdigit()
-    return f'<td class="number">{cell}</td>' if is_number else f"<td>{cell}</td>"
+def _cell(tag: str, column: str, content: str) -> str:
+    return f'<{tag} class="number">{content}</{tag}>' if column in _NUMBERS else f"<{tag}>{content}</{tag}>"
 
 
 def _bar(share: float) -> str:

@@ -62,7 +62,8 @@ def from_files(files: list[Path]) -> Source:
 def read_rows(file: SourceFile, config: CorpusConfig) -> Iterator[Row]:
     """Stream a file's documents.
 
-    Raises: CorpusError for a file whose first row has no field for the text; OSError, EOFError or ValueError for damage.
+    Raises: CorpusError for a file whose first row has no field for the text; OSError, EOFError or ValueError for
+    damage.
     """
     location = Path(file.location)
     raw = _read_parquet(location) if location.suffix.lower() == ".parquet" else _read_json_lines(location)

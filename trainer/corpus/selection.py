@@ -124,7 +124,8 @@ def _exact_duplicates(rows: staging.Rows, rank: npt.NDArray[np.int64]) -> npt.ND
     prints = rows["fingerprint"][rank]
     order = np.lexsort((np.arange(len(rank)), prints[:, 1], prints[:, 0]))
     same = (prints[order[1:]] == prints[order[:-1]]).all(axis=1)
-    return rank[order[1:][same]]
+    doubled: npt.NDArray[np.int64] = rank[order[1:][same]]
+    return doubled
 
 
 def _mark_near(
@@ -137,9 +138,10 @@ def _mark_near(
 ) -> None:
     numbers = staging.staged_numbers(folder)
     guard = [signature for signature in map(signature_of, benchmarks) if signature is not None]
-    signatures = [*(staging.map_signatures(folder, number) for number in numbers), _stack(guard, PERMUTATIONS, "<u4")]
-    bands = [*(staging.map_bands(folder, number) for number in numbers)]
-    bands.append(_stack([bands_of(signature) for signature in guard], BANDS, "<u8"))
+    signatures = [staging.map_signatures(folder, number) for number in numbers]
+    signatures.append(np.array(guard, dtype=np.uint32).reshape(-1, PERMUTATIONS))
+    bands = [staging.map_bands(folder, number) for number in numbers]
+    bands.append(np.array([bands_of(signature) for signature in guard], dtype=np.uint64).reshape(-1, BANDS))
     asked = rank[(fates[rank] == KEPT) & rows["is_signed"][rank]]
     guards = np.arange(len(rows), len(rows) + len(guard))
     for low, high in near_duplicates(
@@ -147,10 +149,6 @@ def _mark_near(
     ).items():
         if low < len(rows):
             fates[low] = _NEAR_BENCHMARK if high >= len(rows) else _NEAR_DUPLICATE
-
-
-def _stack(values: list[npt.NDArray[np.generic]], width: int, dtype: str) -> npt.NDArray[np.generic]:
-    return np.array(values, dtype=dtype).reshape(-1, width)
 
 
 def _mark_over_cap(

@@ -43,15 +43,16 @@ _PLACES = np.array([pow(_MULTIPLIER, place + 1, 2**64) for place in range(_LONGE
 
 def word_hashes(text: str, *, fold_case: bool = False) -> Hashes:
     """One hash for each word, in order."""
-    codes = (_FOLDED if fold_case else _EXACT)[np.frombuffer(text.encode(), dtype=np.uint8)]
+    codes = (_FOLDED if fold_case else _EXACT)[np.frombuffer(b" " + text.encode() + b" ", dtype=np.uint8)]
     is_word = codes != 0
-    edges = np.flatnonzero(np.diff(is_word, prepend=False, append=False))
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1])
     lengths = edges[1::2] - edges[::2]
     if not len(lengths):
         return np.zeros(0, dtype=np.uint64)
     starts = np.cumsum(lengths) - lengths
     places = np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
-    return np.add.reduceat(codes[is_word] * _PLACES[places % _LONGEST], starts)
+    hashes: Hashes = np.add.reduceat(codes[is_word] * _PLACES[places % _LONGEST], starts)
+    return hashes
 
 
 def gram_hashes(words: Hashes, length: int) -> Hashes:
@@ -60,8 +61,9 @@ def gram_hashes(words: Hashes, length: int) -> Hashes:
         return words
     length = min(length, len(words))
     count = len(words) - length + 1
-    grams = np.zeros(count, dtype=np.uint64)
+    grams: Hashes = np.zeros(count, dtype=np.uint64)
     for place in range(length):
         grams = grams * np.uint64(_MULTIPLIER) + words[place : place + count]
     grams ^= grams >> np.uint64(32)
-    return grams * np.uint64(_MULTIPLIER)
+    grams *= np.uint64(_MULTIPLIER)
+    return grams

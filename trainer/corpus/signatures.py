@@ -1,8 +1,9 @@
 """What tells similar documents: a MinHash signature, and the bands of it that similar documents share. Joins nothing.
 
-The permutations are datasketch's. rensa computes them 3.4 times as fast (12 against 42 ms a megabyte of Python, the same
-hashed shingles, one core), but words and shingles take as long for either, the stage stays far above its 4 MB/s, and
-datasketch has been kept since 2015, is what CodeParrot and BigCode deduplicate with, and names its scheme of permutations.
+The permutations are datasketch's. rensa computes them 3.4 times as fast (12 against 42 ms a megabyte of Python, the
+same hashed shingles, one core), but words and shingles take as long for either, the stage stays far above its 4 MB/s,
+and datasketch has been kept since 2015, is what CodeParrot and BigCode deduplicate with, and names its scheme of
+permutations.
 """
 
 from __future__ import annotations

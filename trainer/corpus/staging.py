@@ -47,7 +47,7 @@ ROW = np.dtype(
 numbers of its names in the tally, whether it changed since `heldout_after`, whether it has a signature."""
 
 Rows = npt.NDArray[np.void]
-_NO_SIGNATURE = np.zeros(PERMUTATIONS, dtype=np.uint32)
+_NO_SIGNATURE, _NO_BANDS = bytes(4 * PERMUTATIONS), bytes(8 * BANDS)
 _DATA = ("jsonl", "rows", "signatures", "bands")
 
 
@@ -101,9 +101,8 @@ class UnitWriter:
         row["licence"] = self._number("licences", document.licence)
         row["is_late"], row["is_signed"] = is_late, signature is not None
         self._files["rows"].write(row.tobytes())
-        values = _NO_SIGNATURE if signature is None else signature
-        self._files["signatures"].write(values.tobytes())
-        self._files["bands"].write(bands_of(values).tobytes())
+        self._files["signatures"].write(_NO_SIGNATURE if signature is None else signature.tobytes())
+        self._files["bands"].write(_NO_BANDS if signature is None else bands_of(signature).tobytes())
 
     def leave_out(self, reason: str) -> None:
         """Count a file that did not pass."""

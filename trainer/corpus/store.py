@@ -48,7 +48,8 @@ class Document:
 
 def document_line(document: Document) -> bytes:
     """A document as its line of a shard."""
-    return json.dumps(asdict(document), ensure_ascii=True).encode() + b"\n"
+    fields = {name: getattr(document, name) for name in Document.__slots__}  # `asdict` copies, at twice the time
+    return json.dumps(fields, ensure_ascii=True).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

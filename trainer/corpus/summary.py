@@ -5,8 +5,8 @@ from __future__ import annotations
 from trainer.corpus.store import CorpusManifest
 
 SMALL_DOCUMENTS, SMALL_BYTES = 100, 1_000_000
-"""Ten minutes of tuning a 34M model on two cores see 2 MB of code, so a corpus of less than half of that is only repeated;
-a hundred files are the fewest that leave five to judge by at the usual share."""
+"""Ten minutes of tuning a 34M model on two cores see 2 MB of code, so a corpus of less than half of that is only
+repeated; a hundred files are the fewest that leave five to judge by at the usual share."""
 
 
 def summarise(manifest: CorpusManifest) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,10 +61,16 @@ def test_judge(text: str, reason: str | None) -> None:
     ],
 )
 def test_parsing_is_asked_of_python_alone_and_on_demand(text: str, parses: bool) -> None:
-    config = CorpusConfig(must_parse=True, min_comment_share=0.0)
+    config = CorpusConfig(
+        must_parse=True,
+        min_comment_share=0.0,
+        min_alphanumeric_share=0.0,
+        max_line_characters=9999,
+        max_mean_line_characters=9999,
+    )
     assert filters.judge(config, text, "Python") == (None if parses else "does_not_parse")
     assert filters.judge(config, text, "Ruby") is None
-    assert filters.judge(CorpusConfig(min_comment_share=0.0), text, "Python") is None
+    assert filters.judge(replace(config, must_parse=False), text, "Python") is None
 
 
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), min_size=1))
