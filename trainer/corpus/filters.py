@@ -12,6 +12,8 @@ import re
 import string
 import warnings
 
+import numpy as np
+
 from trainer.corpus.comments import judge_comments
 from trainer.corpus.config import CorpusConfig
 from trainer.corpus.languages import comment_style
@@ -65,7 +67,7 @@ _GENERATED = re.compile(
 _TEST_OR_CONFIGURATION = re.compile(r"unit tests|test file|configuration file", flags=re.IGNORECASE)
 """CodeParrot also counts the words "test" and "config" in the body; that takes the code that handles configuration."""
 
-_LETTERS_AND_DIGITS = (string.ascii_letters + string.digits).encode()
+_IS_ALPHANUMERIC = bytes(byte in (string.ascii_letters + string.digits).encode() for byte in range(256))
 _ASCII = re.compile(r"[\x00-\x7f]+")
 _WHITE_SPACE = b" \t\n\r\f\v"
 
@@ -147,7 +149,7 @@ def _judge_shape(config: CorpusConfig, text: str) -> str | None:
 def _alphanumeric_share(text: str) -> float:
     """Bytes are counted where characters are bytes: 30 times as fast as asking every character."""
     plain = text.encode("ascii", "ignore")
-    count = len(plain) - len(plain.translate(None, _LETTERS_AND_DIGITS))
+    count = int(np.count_nonzero(np.frombuffer(plain.translate(_IS_ALPHANUMERIC), dtype=np.uint8)))
     if len(plain) < len(text):
         count += sum(map(str.isalnum, _ASCII.sub("", text)))
     return count / len(text)

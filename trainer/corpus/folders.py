@@ -42,14 +42,17 @@ def walk(root: Path) -> tuple[list[SourceFile], list[Path]]:
     """The plain files below a folder, and the git repositories, which are not entered. Links are never followed."""
     files: list[SourceFile] = []
     repositories: list[Path] = []
-    for name_of_folder, folders, names in os.walk(root, followlinks=False):
-        here = Path(name_of_folder)
-        entered = [name for name in sorted(folders) if _is_entered(here / name)]
-        repositories += [here / name for name in entered if git.is_repository(here / name)]
-        folders[:] = [name for name in entered if not git.is_repository(here / name)]
-        for name in sorted(names):
-            files += look_at(here / name, (here / name).relative_to(root).as_posix())
-    return files, sorted(repositories)
+    waiting = [(str(root), "")]
+    while waiting:
+        here, prefix = waiting.pop()
+        entries = _entries(here)
+        names = {entry.name for entry in entries}
+        if prefix and (".git" in names or names >= {"HEAD", "objects", "refs"}) and git.is_repository(Path(here)):
+            repositories.append(Path(here))
+        elif not prefix or "pyvenv.cfg" not in names:
+            files += [file for entry in entries if (file := _plain_file(entry, prefix)) is not None]
+            waiting += [(entry.path, f"{prefix}{entry.name}/") for entry in entries if _is_entered(entry)]
+    return sorted(files, key=lambda file: file.path), sorted(repositories)
 
 
 def look_at(location: Path, path: str) -> Iterator[SourceFile]:
@@ -73,7 +76,24 @@ def _licence_of(root: Path) -> str:
     return licence_of_texts(path.read_bytes()[:MAX_LICENCE_BYTES] for path in files)
 
 
-def _is_entered(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    environment = (path / "pyvenv.cfg").exists()
-    return not (hidden or environment or path.is_symlink() or path.name in SKIPPED_FOLDERS)
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:  # not for us to read, or gone
+        return []
+
+
+def _plain_file(entry: os.DirEntry[str], prefix: str) -> SourceFile | None:
+    try:
+        if not entry.is_file(follow_symlinks=False):
+            return None
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    path = f"{prefix}{entry.name}"
+    return SourceFile(path=path, num_bytes=status.st_size, location=entry.path, version=str(status.st_mtime_ns))
+
+
+def _is_entered(entry: os.DirEntry[str]) -> bool:
+    return not entry.name.startswith(".") and entry.name not in SKIPPED_FOLDERS and entry.is_dir(follow_symlinks=False)

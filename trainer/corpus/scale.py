@@ -3,10 +3,11 @@
     from datatrove.executor import SlurmPipelineExecutor
     run_pipeline(config, out, tasks=200, executor=partial(SlurmPipelineExecutor, time="04:00:00", partition="cpu"))
 
-datatrove and not Ray Data: a corpus is judged once, in a batch, and datatrove's executors run on what a batch queue gives
-(Slurm, or this machine's processes), mark finished tasks, and need nothing that stays up; Ray would bring a cluster of its
-own and a dependency three times as large, for a shuffle that the join of `near` does without. All machines must see the
-folder of the corpus. What is judged is spread over the tasks; duplicates are joined by one, at 100 bytes a document.
+datatrove and not Ray Data: a corpus is judged once, in a batch, and datatrove's executors run on what a batch queue
+gives (Slurm, or this machine's processes), mark finished tasks, and need nothing that stays up; Ray would bring a
+cluster of its own and a dependency three times as large, for a shuffle that the join of `near` does without. All
+machines must see the folder of the corpus. What is judged is spread over the tasks; duplicates are joined by one, at
+100 bytes a document.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Gather:
     config: CorpusConfig
     out: Path
 
-    def __call__(self, _data: object = None, rank: int = 0, world_size: int = 1) -> None:
+    def __call__(self, _data: object = None, rank: int = 0, world_size: int = 1) -> None:  # noqa: ARG002 (its contract)
         """Select over all units, and write the shards, in one process."""
         job = build.prepare(self.config, self.out)
         build.gather(job, len(staging.staged_numbers(job.staging)), workers=1)

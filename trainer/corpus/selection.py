@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from lsp_server.errors import CorpusError
 from trainer.corpus import filters, staging
 from trainer.corpus.config import CorpusConfig
 from trainer.corpus.near import near_duplicates
@@ -96,6 +97,7 @@ def _hold_out(
             [normalise(unit.tally.source) in wanted for unit in units], [len(unit.rows) for unit in units]
         )
         by_repository = np.array([normalise(name) in wanted for name in names], dtype=bool)[repositories]
+        _check_all_found(config, {normalise(name) for name in (*names, *(unit.tally.source for unit in units))})
         return by_source.astype(bool) | by_repository, "sources"
     drawn = _draw_repositories(config, rows, repositories, names)
     if drawn is not None:
@@ -103,6 +105,16 @@ def _hold_out(
     keys = (bytes(row.tobytes()).hex() for row in rows["fingerprint"])
     shares = np.array([filters.share_of(f"heldout {key}") for key in keys])
     return shares < config.heldout_share, "file"
+
+
+def _check_all_found(config: CorpusConfig, found: set[str]) -> None:
+    """A misspelt repository of a file of rows would silently be trained on."""
+    for name in config.heldout_sources:
+        if normalise(name) not in found:
+            raise CorpusError(
+                f"corpus.heldout_sources names {name!r}, of which nothing is in the sources: correct the name, or take "
+                "it off the list"
+            )
 
 
 def _draw_repositories(

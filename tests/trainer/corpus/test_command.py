@@ -17,7 +17,8 @@ WriteFiles = Callable[..., Path]
 def project(tmp_path: Path, write_files: WriteFiles, module: Callable[[int], str]) -> Path:
     files = {f"{number}.py": module(number) for number in range(10)}
     return write_files(
-        tmp_path / "project", {**files, "bare.py": "value = 1\n", "old.py": "# old\nprint 'x'\n", "a.js": "// a remark\nlet count = 1;\n"}
+        tmp_path / "project",
+        {**files, "bare.py": "value = 1\n", "old.py": "# old\nprint 'x'\n", "a.js": "// a remark\nlet count = 1;\n"},
     )
 
 

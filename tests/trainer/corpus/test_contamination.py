@@ -12,7 +12,10 @@ from lsp_server.errors import CorpusError
 from trainer.corpus.config import CorpusConfig
 from trainer.corpus.contamination import Benchmarks, Problem, load_problems
 
-SOLUTION = "def running_total(numbers):\n    total = 0\n    for number in numbers:\n        total += number\n        yield total\n"
+SOLUTION = (
+    "def running_total(numbers):\n    total = 0\n"
+    "    for number in numbers:\n        total += number\n        yield total\n"
+)
 
 
 def benchmarks(*texts: str) -> Benchmarks:

@@ -1,4 +1,5 @@
-"""Near duplicates: hashes that never change, signatures that estimate, and a join that agrees with comparing everything."""
+"""Near duplicates: hashes that never change, signatures that estimate, and a join that agrees with comparing
+everything."""
 
 from __future__ import annotations
 

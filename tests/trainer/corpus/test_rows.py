@@ -127,3 +127,5 @@ def test_repositories_of_a_dump_are_held_out_by_name(tmp_path: Path, module: Mod
     heldout = list(read_documents(tmp_path / "corpus", "heldout"))
     assert {document.repository for document in heldout} == {"owner/r1"}
     assert len(heldout) == 5
+    with pytest.raises(CorpusError, match="names 'owner/r9', of which nothing is in the sources"):
+        build(tmp_path, file, heldout_sources=("owner/r9",))
