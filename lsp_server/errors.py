@@ -10,7 +10,8 @@ ParrotletError
 ├── CheckpointError        a checkpoint that cannot be written, read or resumed
 └── EngineError            the engine could not answer
     ├── EngineUnavailableError   no engine process can be reached or started; asking again may help
-    └── EngineLoadingError       the model is still loading; asking again will help
+    ├── EngineLoadingError       the model is still loading; asking again will help
+    └── DeviceFailedError        the GPU failed, and the model runs on the CPU now; asking again will help
 """
 
 
@@ -56,3 +57,7 @@ class EngineUnavailableError(EngineError):
 
 class EngineLoadingError(EngineError):
     """The engine is there, but its model is still loading."""
+
+
+class DeviceFailedError(EngineError):
+    """The device that held the model and all caches failed; the model is on another one by now."""
