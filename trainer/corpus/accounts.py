@@ -91,7 +91,8 @@ def check_size(config: CorpusConfig, accounts: Accounts, sources: Iterable[Sourc
     num_documents = accounts.documents["train"]
     if num_documents >= config.min_documents:
         return
-    reasons = [f"{count} {reason}" for reason, count in accounts.dropped.items()]
+    reasons = [f"{accounts.documents['heldout']} held out"] if accounts.documents["heldout"] else []
+    reasons += [f"{count} {reason}" for reason, count in accounts.dropped.items()]
     reasons += [f"{name} refused ({reason})" for name, reason in sorted(accounts.refused.items())[:10]]
     reasons += [source.note for source in sources if source.note][:10]
     raise CorpusError(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from trainer.corpus.languages import CommentStyle
 
-# Without groups, and with loops unrolled: five times as fast, since the engine then skips to the next quote or hash.
+# Without groups, and with loops unrolled: four times as fast, since the engine then skips to the next quote or hash.
 _STRING = r"\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"
 _LONG = r"\"\"\"[^\"\\]*(?:(?:\\.|\"(?!\"\"))[^\"\\]*)*\"\"\"|'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''"
 _PATTERNS: dict[CommentStyle, re.Pattern[str]] = {

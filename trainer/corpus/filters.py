@@ -147,7 +147,7 @@ def _judge_shape(config: CorpusConfig, text: str) -> str | None:
 
 
 def _alphanumeric_share(text: str) -> float:
-    """Bytes are counted where characters are bytes: 30 times as fast as asking every character."""
+    """Bytes are counted where characters are bytes: 14 times as fast as asking every character."""
     plain = text.encode("ascii", "ignore")
     count = int(np.count_nonzero(np.frombuffer(plain.translate(_IS_ALPHANUMERIC), dtype=np.uint8)))
     if len(plain) < len(text):

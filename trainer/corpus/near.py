@@ -1,7 +1,7 @@
 """Which documents are near duplicates of one that ranks higher. Works on rows of hashes on disk; knows no text.
 
 The bands are joined one at a time by sorting, as datatrove does it, so memory is a few dozen bytes a document however
-large the corpus: datasketch's own index takes about 400 bytes for each document and band.
+large the corpus: datasketch's own index takes 350 bytes for each document and band.
 """
 
 from __future__ import annotations
