@@ -37,7 +37,7 @@ class CorpusConfig:
     """Comments and docstrings, of all characters; 0 keeps code without any, as one's own may be."""
     max_comment_share: float = 0.8
     must_parse: bool = False
-    """Leave out Python that does not parse. Takes four times as long as all the rest of the stage: 228 ms a megabyte."""
+    """Leave out Python that does not parse. Takes four times as long as the rest of the stage: 228 ms a megabyte."""
     fertility_tokenizer: str = ""
     """A `tokenizer.json` for `min_characters_per_token`; without one, that filter is off."""
     min_characters_per_token: float = 1.5
