@@ -11,6 +11,7 @@ import pytest
 
 from lsp_server.errors import CorpusError
 from trainer.config import CorpusConfig
+from trainer.corpus import store
 from trainer.corpus.build import build_corpus, inputs_digest
 from trainer.corpus.store import CorpusManifest, Document, read_documents, read_manifest
 
@@ -192,6 +193,33 @@ def test_reserved_repositories_are_refused_whatever_the_recipe_says(
         "algorithms": "reserved for evaluation",
         "instaloader": "reserved for evaluation",
     }
+
+
+def test_a_copy_of_a_reserved_repository_is_left_out_wherever_it_lies(
+    tmp_path: Path, write_files: WriteFiles, module: Module
+) -> None:
+    folder = write_files(
+        tmp_path / "project",
+        {
+            "kept.py": module(1),
+            "taken/algorithms/arrays/delete_nth.py": module(2),
+            "taken/algorithms/sort/heap.py": module(3),
+        },
+    )
+    manifest, train, _ = build(tmp_path, config_for(folder))
+    assert [document.path for document in train] == ["kept.py"]
+    assert manifest.dropped == {"reserved": 2}
+
+
+def test_large_splits_are_cut_into_shards(
+    tmp_path: Path, write_files: WriteFiles, module: Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SHARD_BYTES", 300)
+    folder = write_files(tmp_path / "project", {f"{number}.py": module(number) for number in range(20)})
+    manifest, train, heldout = build(tmp_path, config_for(folder, heldout_share=0.3))
+    assert len(manifest.splits["train"]["shards"]) >= 3
+    assert sorted(document.text for document in (*train, *heldout)) == sorted(module(number) for number in range(20))
+    assert manifest.num_documents("train") == len(train)
 
 
 def test_two_runs_make_the_same_corpus(tmp_path: Path, write_files: WriteFiles, module: Module) -> None:
