@@ -41,7 +41,10 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
         "--near-duplicates", type=float, metavar="J", help="Jaccard similarity to drop from; 0 keeps them; default 0.7"
     )
     parser.add_argument(
-        "--min-comment-share", type=float, metavar="S", help="default 0.01; 0 keeps code without comments"
+        "--min-comment-share",
+        type=float,
+        metavar="S",
+        help="leave out code with a smaller share of comments, such as 0.01; default 0",
     )
     parser.add_argument("--must-parse", action="store_true", default=None, help="leave out Python that does not parse")
     parser.add_argument(

@@ -36,11 +36,9 @@ def test_ten_files_are_told_to_be_too_few(tmp_path: Path, project: Path, capsys:
 
 
 def test_options_reach_the_filters(tmp_path: Path, project: Path) -> None:
-    assert corpus(tmp_path / "default", project) == 0
-    assert read_manifest(tmp_path / "default").dropped == {"few_comments": 1}
+    assert corpus(tmp_path / "commented", project, "--min-comment-share", "0.01") == 0
+    assert read_manifest(tmp_path / "commented").dropped == {"few_comments": 1}
     arguments = [
-        "--min-comment-share",
-        "0",
         "--must-parse",
         "--extension",
         ".py",

@@ -48,7 +48,7 @@ CODE = "def parse(line):\n    # one word a field\n    return line.split()\n"
     ],
 )
 def test_judge(text: str, reason: str | None) -> None:
-    assert filters.judge(CorpusConfig(), text, "Python") == reason
+    assert filters.judge(CorpusConfig(min_comment_share=0.01), text, "Python") == reason
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,6 @@ def test_judge(text: str, reason: str | None) -> None:
 def test_parsing_is_asked_of_python_alone_and_on_demand(text: str, parses: bool) -> None:
     config = CorpusConfig(
         must_parse=True,
-        min_comment_share=0.0,
         min_alphanumeric_share=0.0,
         max_line_characters=9999,
         max_mean_line_characters=9999,
