@@ -38,8 +38,10 @@ class Counting(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(sureness))
         self.vocab_size = vocab_size
+        self.was_training: set[bool] = set()
 
     def forward(self, ids_BT: torch.Tensor) -> torch.Tensor:
+        self.was_training.add(self.training)
         return self.weight * nn.functional.one_hot((ids_BT + 1) % self.vocab_size, self.vocab_size).float()
 
 
@@ -57,6 +59,17 @@ def test_the_held_out_loss_is_the_mean_over_tokens_and_bytes_are_counted() -> No
     assert loss is not None
     assert loss.nats == pytest.approx(expected, rel=1e-5)
     assert loss.bits_per_byte == pytest.approx(expected / math.log(2) * 101 / 404, rel=1e-5)
+
+
+def test_nothing_is_dropped_out_while_looking_and_all_is_as_before_after(code_tokenizer: CodeTokenizer) -> None:
+    network = Counting(code_tokenizer.vocab_size, 1.0)
+    running, stream = session(network), Ids(code_tokenizer.encode("value = 1\n" * 60))
+
+    HeldOut(stream=stream, num_bytes=9, row_tokens=16, max_rows=4).score(running)
+    complete(running, draw_prompts(stream, code_tokenizer, count=2, seed=1, context_tokens=48), code_tokenizer)
+
+    assert network.was_training == {False}
+    assert running.network.training
 
 
 def test_rows_are_spread_over_all_of_the_text_and_never_more_than_asked() -> None:
