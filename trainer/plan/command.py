@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lsp_server.errors import RecipeError
+from lsp_server.errors import CorpusError, RecipeError
 from trainer.config import Recipe
 from trainer.recipe import find_recipe, load_recipe
 from trainer.recipe_file import to_toml
@@ -41,11 +41,11 @@ def planned_recipe(options: argparse.Namespace, report: Report) -> Recipe:
     """
     run_dir: Path = options.run
     base = _base(options)
-    text, asked = _collect(base, run_dir, options.minutes, report)
+    num_bytes, asked = _collect(base, run_dir, options.minutes, report)
     if _answered(run_dir) == asked:
         sys.stdout.write(f"planned before: {run_dir / RECIPE}\n")
         return load_recipe(run_dir / RECIPE)
-    return _plan(base, run_dir, text, asked)
+    return _plan(base, run_dir, num_bytes, asked)
 
 
 def _base(options: argparse.Namespace) -> Recipe:
@@ -76,15 +76,27 @@ def _plan(base: Recipe, run_dir: Path, num_bytes: int, asked: dict[str, Any]) ->
     if base.fit.threads:
         torch.set_num_threads(base.fit.threads)
     fit = replace(base.fit, length_warmup_share=0.0)
-    plan = make_plan(
-        replace(base, fit=fit), Text(num_bytes=num_bytes), asked["minutes"], measure, on_gpu=torch.cuda.is_available()
-    )
+    text = Text(num_bytes=num_bytes, **packed_tokens(run_dir, asked["corpus"]))
+    plan = make_plan(replace(base, fit=fit), text, asked["minutes"], measure, on_gpu=torch.cuda.is_available())
     words = in_words(plan)
     sys.stdout.write(words + "\n")
     _write(run_dir / RECIPE, to_toml(plan.recipe, words))
     _write(run_dir / PLAN, json.dumps(asked, indent=2) + "\n")
     sys.stdout.write(f"recipe    {run_dir / RECIPE}; run it again with: parrotlet-train run --run {run_dir}\n")
     return plan.recipe
+
+
+def packed_tokens(run_dir: Path, corpus_hash: str) -> dict[str, int]:
+    """Tokens and vocabulary where this corpus is packed already; that vocabulary stays."""
+    from trainer.packing import read_index
+
+    try:
+        index = read_index(run_dir / "packed")
+    except CorpusError:
+        return {}
+    if index.get("corpus_hash") != corpus_hash:
+        return {}
+    return {"num_tokens": index["splits"]["train"]["tokens"], "vocab_size": index["vocab_size"]}
 
 
 def _answered(run_dir: Path) -> dict[str, Any] | None:

@@ -15,8 +15,10 @@ from lsp_server.model.gpt2 import GPT2, GPT2Config
 from trainer import cli
 from trainer.config import Recipe
 from trainer.fit_config import FitConfig
+from trainer.packing import read_index
 from trainer.plan import probe
 from trainer.plan.choice import Probe, Text, make_plan
+from trainer.plan.command import packed_tokens
 from trainer.plan.laws import effective_parameters, effective_tokens, expected_loss
 from trainer.plan.shapes import Size, sizes
 from trainer.plan.words import in_words
@@ -133,6 +135,17 @@ def test_what_is_packed_is_counted_and_not_guessed() -> None:
     assert plan.chosen.unique_tokens == 12_345_678
     assert plan.recipe.tokenizer.vocab_size == 16_384
     assert "MB, 12.3 million tokens of a vocabulary of 16,384" in in_words(plan)
+
+
+def test_a_packed_corpus_counts_only_while_it_is_the_corpus(packed_run: Path) -> None:
+    index = read_index(packed_run / "packed")
+
+    assert packed_tokens(packed_run, index["corpus_hash"]) == {
+        "num_tokens": index["splits"]["train"]["tokens"],
+        "vocab_size": 320,
+    }
+    assert packed_tokens(packed_run, "another") == {}
+    assert packed_tokens(packed_run / "nowhere", "another") == {}
 
 
 def test_too_little_text_and_impossible_times_are_told() -> None:
