@@ -81,10 +81,11 @@ def test_an_epoch_visits_every_window_once_in_another_order(stream: TokenStream,
 def test_no_window_of_the_heldout_part_is_in_a_training_window(
     tmp_path: Path, write_files: Callable[..., Path], module: Callable[[int], str], code_tokenizer: CodeTokenizer
 ) -> None:
-    """The split is by file, before any window is cut: not one stretch of eight tokens with a held-out name leaks."""
+    """The split is by file, before any window is cut: not one stretch of 24 tokens is in both."""
     words = [f"{first}{second}{third}" for first in "abcde" for second in "fghij" for third in "klmno"]
     files = {
-        f"{n}.py": "".join(f"{words[n]}_{words[(n + k) % 60]} = {words[n]}({n * 61 + k})\n" for k in range(9))
+        f"{n}.py": f'"""What {words[n]} is: {words[n] * 3}."""\n'
+        + "".join(f"{words[n]}_{words[(n + k) % 60]} = {words[n]}({n * 61 + k})\n" for k in range(9))
         for n in range(60)
     }
     config = CorpusConfig(sources=(str(write_files(tmp_path / "project", files)),), heldout_share=0.2)
