@@ -17,6 +17,7 @@ from trainer.config import CorpusConfig, EvaluateConfig
 from trainer.corpus import Document, read_documents
 from trainer.corpus.build import build_corpus
 from trainer.evaluate import Figures, evaluate_bundle
+from trainer.evaluate.completion import KindFigures
 from trainer.evaluate.figures import draw_documents
 from trainer.recipe import load_recipe
 
@@ -29,18 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=EMBEDDED, help="a bundle (default: the embedded model)")
     parser.add_argument("--max-bytes", type=int, default=1_000_000, help="of held-out text to score")
-    parser.add_argument("--tasks", type=int, default=400, help="line completions to try")
+    parser.add_argument("--tasks", type=int, default=400, help="completions of each kind to try")
     options = parser.parse_args(arguments)
     config = EvaluateConfig(max_bytes=options.max_bytes, tasks=options.tasks)
     recipe = load_recipe(RECIPE)
     figures, _ = evaluate_bundle(
-        options.model, draw_documents(_heldout(recipe.corpus), config.max_bytes), config, recipe.seed
+        options.model, draw_documents(heldout(recipe.corpus), config.max_bytes), config, recipe.seed
     )
     notes = {"provenance": dict(open_bundle(options.model).provenance), **asdict(figures)}
     publish("model", _lines(figures), notes)
 
 
-def _heldout(corpus: CorpusConfig) -> list[Document]:
+def heldout(corpus: CorpusConfig) -> list[Document]:
     """The recipe's held-out packages, through the same filters as its corpus."""
     sources = tuple(f"package:{name}" for name in corpus.heldout_sources)
     config = replace(corpus, sources=sources, heldout_sources=(), heldout_share=0.0, min_documents=1)
@@ -60,15 +61,29 @@ def _lines(figures: Figures) -> list[Figure]:
             target=BITS_PER_BYTE_TARGET,
         ),
         Figure(name="next-token accuracy", value=100 * figures.next_token_accuracy, unit="%", higher_is_better=True),
+        *(each for kind, entry in figures.completion.items() for each in _completion_lines(kind, entry)),
+    ]
+
+
+def _completion_lines(kind: str, entry: KindFigures) -> list[Figure]:
+    model, copied, ngram = entry.by_way["model"], entry.by_way["copy"], entry.by_way["6-gram"]
+    return [
         Figure(
-            name=f"line exact match, {figures.num_line_tasks} tasks",
-            value=100 * figures.line_exact_match,
+            name=f"{kind} exact match, {entry.num_tasks} tasks",
+            value=100 * model.exact.value,
             unit="%",
             peer="copy after longest match",
-            peer_value=100 * figures.copy_line_exact_match,
+            peer_value=100 * copied.exact.value,
             higher_is_better=True,
         ),
-        Figure(name="line edit similarity", value=100 * figures.line_edit_similarity, unit="%", higher_is_better=True),
+        Figure(
+            name=f"{kind} edit similarity",
+            value=100 * model.edit_similarity.value,
+            unit="%",
+            peer="6-gram of the file",
+            peer_value=100 * ngram.edit_similarity.value,
+            higher_is_better=True,
+        ),
     ]
 
 

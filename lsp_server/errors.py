@@ -8,6 +8,8 @@ ParrotletError
 ├── RecipeError            a training recipe with an unknown key or an impossible value
 ├── CorpusError            training data that cannot be used
 ├── CheckpointError        a checkpoint that cannot be written, read or resumed
+├── EvaluationError        a model that cannot be judged: a benchmark file, or no sandbox for generated code
+├── ExportError            a model that cannot be written in another form, or sent to the Hub
 └── EngineError            the engine could not answer
     ├── EngineUnavailableError   no engine process can be reached or started; asking again may help
     └── EngineLoadingError       the model is still loading; asking again will help
@@ -44,6 +46,14 @@ class CorpusError(ParrotletError):
 
 class CheckpointError(ParrotletError):
     """A checkpoint could not be written, or does not fit the run that resumes from it."""
+
+
+class EvaluationError(ParrotletError):
+    """A benchmark cannot be read, or generated code cannot be run safely."""
+
+
+class ExportError(ParrotletError):
+    """A bundle cannot be written in another form, or not be sent."""
 
 
 class EngineError(ParrotletError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.errors import CorpusError, ParrotletError, RecipeError
+from trainer import evaluate_cli, export_cli
 
 if TYPE_CHECKING:
     from trainer.config import Recipe
@@ -29,6 +30,7 @@ _STAGES = {
     "evaluate": "measure the bundle on what was held out",
     "card": "write the model card into the bundle",
 }
+_ALSO_WITHOUT_A_RUN = {"evaluate": evaluate_cli.add_arguments, "export": export_cli.add_export}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,11 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_corpus(commands.add_parser("corpus", parents=[common], help="collect the text to train on"))
     for name, purpose in _STAGES.items():
         stage = commands.add_parser(name, parents=[common], help=purpose)
-        stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
         stage.set_defaults(command=_run_one, stage=name)
+        if name in _ALSO_WITHOUT_A_RUN:
+            _ALSO_WITHOUT_A_RUN[name](stage, _run_one)
+            continue
+        stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     chain = commands.add_parser("run", parents=[common], help="do all of it, leaving out what is finished")
     chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     chain.set_defaults(command=_run_all)
+    export_cli.add_push(commands.add_parser("push", parents=[common], help="send a bundle to the Hugging Face Hub"))
     return parser
 
 
