@@ -5,6 +5,7 @@ The token is what `hf auth login` or the environment (HF_TOKEN) gives to hugging
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from lsp_server.model.bundle import CONFIG, MANIFEST, MODEL_CARD, open_bundle
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _LICENCE = re.compile(r"\A---\n(?:.*\n)*?license: *(\S+)")
+_TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3")
+"""HTTP libraries that log addresses with --verbose; those of an upload are signed, and so as good as a password."""
 _SECRET = re.compile(r"hf_\w+|Bearer \S+")
 
 
@@ -80,6 +83,10 @@ def push(plan: Plan) -> str:
     api = _api(plan.endpoint)
     with _errors(plan):
         api.create_repo(plan.name, private=plan.private, exist_ok=True, repo_type="model")
+        is_private = bool(api.model_info(plan.name).private)
+    if plan.private and not is_private:
+        raise ExportError(f"{plan.name} is there already, for everyone to read: choose another name, or say --public")
+    with _errors(plan):
         commit = api.upload_folder(
             repo_id=plan.name,
             folder_path=plan.folder,
@@ -91,7 +98,8 @@ def push(plan: Plan) -> str:
 
 def _api(endpoint: str) -> Any:  # Any: huggingface_hub may not be installed
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
