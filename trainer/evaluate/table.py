@@ -79,7 +79,7 @@ def _exact(entry: KindFigures, source: str) -> str:
 
 def _published_lines(benchmark: str, measure: str) -> list[str]:
     return [
-        f"  published, another harness: {each.model} {measure} {each.percent:.1f} % ({each.source})"
+        f"  published, another harness: {each.model} {measure} {each.percent:g} % ({each.source})"
         for each in beside(benchmark, measure)
     ]
 
