@@ -10,14 +10,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.model import RECIPE, heldout
+from benchmarks.heldout import heldout_documents
 from benchmarks.report import Figure, publish
 from lsp_server.model.bundle import EMBEDDED, open_bundle
 from lsp_server.model.weights import load_gpt2
 from trainer.evaluate.figures import draw_documents
 from trainer.evaluate.int8_loss import bits_per_byte, predict_natively, with_int8_weights
 from trainer.evaluate.likelihood import predict_with
-from trainer.recipe import load_recipe
 
 MOST_PERCENT = 0.5
 """More would be noticed; the int8 forms of other engines stay below it."""
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, default=EMBEDDED, help="a bundle (default: the embedded model)")
     parser.add_argument("--max-bytes", type=int, default=1_000_000, help="of held-out text to score")
     options = parser.parse_args(arguments)
-    documents = draw_documents(heldout(load_recipe(RECIPE).corpus), options.max_bytes)
+    documents = draw_documents(heldout_documents(), options.max_bytes)
     network = load_gpt2(open_bundle(options.model))
     full = bits_per_byte(options.model, predict_with(network), documents, "fp32")
     weights = bits_per_byte(options.model, predict_with(with_int8_weights(network)), documents, "int8 weights")

@@ -12,7 +12,8 @@ ParrotletError
 ├── ExportError            a model that cannot be written in another form, or sent to the Hub
 └── EngineError            the engine could not answer
     ├── EngineUnavailableError   no engine process can be reached or started; asking again may help
-    └── EngineLoadingError       the model is still loading; asking again will help
+    ├── EngineLoadingError       the model is still loading; asking again will help
+    └── DeviceFailedError        the GPU failed, and the model runs on the CPU now; asking again will help
 """
 
 
@@ -66,3 +67,7 @@ class EngineUnavailableError(EngineError):
 
 class EngineLoadingError(EngineError):
     """The engine is there, but its model is still loading."""
+
+
+class DeviceFailedError(EngineError):
+    """The device that held the model and all caches failed; the model is on another one by now."""

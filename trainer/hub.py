@@ -103,7 +103,7 @@ def _api(endpoint: str) -> Any:  # Any: huggingface_hub may not be installed
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise ExportError("pushing needs huggingface_hub: pip install 'parrotlet[hub]'") from error
+        raise ExportError("pushing needs huggingface_hub: pip install 'parrotlet[push]'") from error
     return HfApi(endpoint=endpoint)
 
 

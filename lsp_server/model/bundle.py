@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_server.errors import BundleError, PromptError
-from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 
 FORMAT_VERSION = 2
@@ -57,8 +57,21 @@ class Bundle:
     is_int8: bool = False
 
     @property
+    def title(self) -> str:
+        """What `doctor` calls it."""
+        return str(self.provenance.get("run", "unnamed"))
+
+    @property
+    def prompts(self) -> SpmPrompts:
+        return SpmPrompts(sentinels=self.sentinels, layout=self.layout)
+
+    @property
     def weights_path(self) -> Path:
         return self.path / (INT8_WEIGHTS if self.is_int8 else WEIGHTS)
+
+    @property
+    def weights_bytes(self) -> int:
+        return self.weights_path.stat().st_size
 
     @property
     def drafts_path(self) -> Path | None:

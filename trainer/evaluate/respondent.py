@@ -19,6 +19,7 @@ from lsp_server.assembly import make_engine, open_completer
 from lsp_server.completion.completer import Completer
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import MAX_CANDIDATES, CompletionRequest, Engine, SamplingParams, StopRule
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.model.bundle import open_bundle
 from lsp_server.model.prompt import PromptLayout, Sentinels, build_prompt
 from lsp_server.model.tokenizer import CodeTokenizer
@@ -152,7 +153,7 @@ def before_stop(text: str, stops: Sequence[str]) -> str:
 async def open_respondent(path: Path | None, device: str = "auto") -> AsyncIterator[Respondent]:
     """A bundle's model, loaded; None is the embedded one. Raises: BundleError, EngineError."""
     bundle = open_bundle(path)
-    engine = make_engine(bundle.path, device, in_process=True)
+    engine = make_engine(EngineChoice(model=bundle.path, device=device), in_process=True)
     try:
         await engine.reload(None)  # has its turn when the model is loaded; a completion before that would be refused
         completer = open_completer(bundle.path, engine)

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from raw_client import GHOST_TEXT_CLIENT, RawClient, frame, texts
+from raw_client import GHOST_TEXT_CLIENT, NOTEBOOK, RawClient, frame, open_notebook, texts
 
 StartClient = Callable[..., Awaitable[RawClient]]
 CANCELLED = -32800
-NOTEBOOK = "file:///project/n.ipynb"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -125,6 +124,20 @@ async def test_an_engine_failure_is_told_to_the_log_once_and_never_shown(client:
     await client.until(lambda: bool(logged(client)))
     assert logged(client) == ["parrotlet: the engine left: it starts again with the next request"]
     assert not [note for note in client.notifications if note["method"] == "window/showMessage"]
+
+
+async def test_a_gpu_that_fails_costs_one_answer_and_is_told_once(own_client: RawClient) -> None:
+    client = own_client
+    client.open("gpu = ")
+    assert texts(await client.inline(0, 6)) == []
+    for _ in range(2):
+        assert texts(await client.inline(0, 6)) == ["from_the_cpu()"], "the empty answer was not kept"
+    await client.until(lambda: bool(logged(client)))
+    await client.until_ready()
+    status = await client.status()
+    assert logged(client) == [f"parrotlet: {status['message']}"]
+    assert status["message"].startswith("cuda:0 ran out of memory: the model runs on the CPU")
+    assert status["counts"]["failed"] == 1
 
 
 async def test_the_same_failure_is_told_again_after_the_engine_has_worked(client: RawClient) -> None:
@@ -274,21 +287,3 @@ async def steps_stand_still(client: RawClient) -> bool:
 
 def logged(client: RawClient) -> list[str]:
     return [note["params"]["message"] for note in client.notifications if note["method"] == "window/logMessage"]
-
-
-def open_notebook(client: RawClient, sources: dict[str, str], prose: str) -> None:
-    """Cells in order; the one named `prose` is Markdown."""
-    client.notify(
-        "notebookDocument/didOpen",
-        {
-            "notebookDocument": {
-                "uri": NOTEBOOK,
-                "notebookType": "jupyter-notebook",
-                "version": 1,
-                "cells": [{"kind": 1 if uri == prose else 2, "document": uri} for uri in sources],
-            },
-            "cellTextDocuments": [
-                {"uri": uri, "languageId": "python", "version": 1, "text": source} for uri, source in sources.items()
-            ],
-        },
-    )

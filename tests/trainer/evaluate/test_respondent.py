@@ -9,7 +9,7 @@ from lsp_server.completion.completer import Completer
 from lsp_server.engine.api import CompletionRequest, StopRule
 from lsp_server.engine.fake import FakeEngine, Script
 from lsp_server.model.bundle import Bundle
-from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.evaluate.respondent import Draw, Respondent, before_stop, open_respondent
 from trainer.evaluate.tasks import Kind, Task
@@ -19,7 +19,8 @@ LAYOUT = PromptLayout(context_tokens=64, new_tokens=16, suffix_tokens=12)
 
 def respondent(engine: FakeEngine, tokenizer: CodeTokenizer) -> Respondent:
     sentinels = Sentinels.of(tokenizer)
-    completer = Completer(engine=engine, tokenizer=tokenizer, sentinels=sentinels, layout=LAYOUT)
+    prompts = SpmPrompts(sentinels=sentinels, layout=LAYOUT)
+    completer = Completer(engine=engine, tokenizer=tokenizer, prompts=prompts)
     return Respondent(engine, completer, tokenizer, LAYOUT, sentinels)
 
 
