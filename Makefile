@@ -9,7 +9,7 @@ NEEDS_CUDA := $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_av
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug \
-	train-embedded bench-model bench-engine bench-gpu bench-trainer bench-replay bench-drafts clean
+	train-embedded bench-model bench-int8 bench-engine bench-gpu bench-trainer bench-replay bench-drafts clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -76,6 +76,9 @@ train-embedded: $(SETUP) ## train the embedded model again, about an hour and a 
 
 bench-model: $(SETUP) ## the embedded model's figures on packages it never saw, beside the baselines
 	$(BIN)/python -m benchmarks.model
+
+bench-int8: $(SETUP) ## what int8 costs the embedded model in bits per byte
+	$(BIN)/python -m benchmarks.int8
 
 bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTranslate2, on this machine
 	$(BIN)/python -m benchmarks.engine.install

@@ -15,6 +15,7 @@ from benchmarks.report import Figure, publish
 from lsp_server.model.bundle import EMBEDDED, open_bundle
 from trainer.config import EvaluateConfig
 from trainer.evaluate import Figures, evaluate_bundle
+from trainer.evaluate.completion import KindFigures
 from trainer.evaluate.figures import draw_documents
 from trainer.recipe import load_recipe
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=EMBEDDED, help="a bundle (default: the embedded model)")
     parser.add_argument("--max-bytes", type=int, default=1_000_000, help="of held-out text to score")
-    parser.add_argument("--tasks", type=int, default=400, help="line completions to try")
+    parser.add_argument("--tasks", type=int, default=400, help="completions of each kind to try")
     options = parser.parse_args(arguments)
     config = EvaluateConfig(max_bytes=options.max_bytes, tasks=options.tasks)
     recipe = load_recipe(RECIPE)
@@ -48,15 +49,29 @@ def _lines(figures: Figures) -> list[Figure]:
             target=BITS_PER_BYTE_TARGET,
         ),
         Figure(name="next-token accuracy", value=100 * figures.next_token_accuracy, unit="%", higher_is_better=True),
+        *(each for kind, entry in figures.completion.items() for each in _completion_lines(kind, entry)),
+    ]
+
+
+def _completion_lines(kind: str, entry: KindFigures) -> list[Figure]:
+    model, copied, ngram = entry.by_way["model"], entry.by_way["copy"], entry.by_way["6-gram"]
+    return [
         Figure(
-            name=f"line exact match, {figures.num_line_tasks} tasks",
-            value=100 * figures.line_exact_match,
+            name=f"{kind} exact match, {entry.num_tasks} tasks",
+            value=100 * model.exact.value,
             unit="%",
             peer="copy after longest match",
-            peer_value=100 * figures.copy_line_exact_match,
+            peer_value=100 * copied.exact.value,
             higher_is_better=True,
         ),
-        Figure(name="line edit similarity", value=100 * figures.line_edit_similarity, unit="%", higher_is_better=True),
+        Figure(
+            name=f"{kind} edit similarity",
+            value=100 * model.edit_similarity.value,
+            unit="%",
+            peer="6-gram of the file",
+            peer_value=100 * ngram.edit_similarity.value,
+            higher_is_better=True,
+        ),
     ]
 
 

@@ -9,6 +9,8 @@ ParrotletError
 ├── CorpusError            training data that cannot be used
 ├── CheckpointError        a checkpoint that cannot be written, read or resumed
 ├── DivergenceError        a training run whose loss has left the numbers or jumped
+├── EvaluationError        a model that cannot be judged: a benchmark file, or no sandbox for generated code
+├── ExportError            a model that cannot be written in another form, or sent to the Hub
 └── EngineError            the engine could not answer
     ├── EngineUnavailableError   no engine process can be reached or started; asking again may help
     ├── EngineLoadingError       the model is still loading; asking again will help
@@ -50,6 +52,14 @@ class CheckpointError(ParrotletError):
 
 class DivergenceError(ParrotletError):
     """A training run's loss or gradient is no number, or its loss has jumped and stays up."""
+
+
+class EvaluationError(ParrotletError):
+    """A benchmark cannot be read, or generated code cannot be run safely."""
+
+
+class ExportError(ParrotletError):
+    """A bundle cannot be written in another form, or not be sent."""
 
 
 class EngineError(ParrotletError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,11 @@ from lsp_server.model.bundle import MODEL_CARD, Bundle, open_bundle, seal_bundle
 from trainer.config import Recipe
 from trainer.corpus import CorpusManifest, read_manifest
 from trainer.evaluate import Figures, read_figures
+from trainer.evaluate.code.pass_at_k import CodeFigures
+from trainer.evaluate.code.results import read_results
+from trainer.evaluate.completion import KindFigures
+from trainer.evaluate.metrics import Mean
+from trainer.folders import whole_folder
 
 _TEMPLATE = Path(__file__).parent / "card_template.md"
 
@@ -20,17 +26,22 @@ def write_card(recipe: Recipe, run_dir: Path) -> Path:
     """Write the card and the held-out figures into RUN/bundle, and seal it again; returns the card."""
     bundle = open_bundle(run_dir / "bundle")
     manifest, figures = read_manifest(run_dir / "corpus"), read_figures(run_dir)
+    code = read_results(run_dir / "evaluation")
     values = {
         **_model_values(recipe, bundle),
-        **_figure_values(figures),
+        **_figure_values(figures, code),
         **_training_values(recipe, bundle),
         **_data_values(recipe, manifest),
     }
-    card = bundle.path / MODEL_CARD
-    card.write_text(Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values), encoding="utf-8")
+    text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
     provenance = {**bundle.provenance, "heldout": asdict(figures)}
-    seal_bundle(bundle.path, layout=bundle.layout, sentinels=bundle.sentinels, provenance=provenance)
-    return card
+    if code:
+        provenance["code"] = {name: asdict(entry) for name, entry in code.items()}
+    with whole_folder(bundle.path) as folder:
+        shutil.copytree(bundle.path, folder, dirs_exist_ok=True)
+        (folder / MODEL_CARD).write_text(text, encoding="utf-8")
+        seal_bundle(folder, layout=bundle.layout, sentinels=bundle.sentinels, provenance=provenance)
+    return bundle.path / MODEL_CARD
 
 
 def _model_values(recipe: Recipe, bundle: Bundle) -> dict[str, object]:
@@ -56,20 +67,44 @@ def _num_parameters(config: Mapping[str, Any]) -> int:  # Any: JSON
     return int(tables + config["n_layer"] * (12 * width * width + 13 * width) + 2 * width)
 
 
-def _figure_values(figures: Figures) -> dict[str, object]:
+def _figure_values(figures: Figures, code: Mapping[str, CodeFigures]) -> dict[str, object]:
     return {
         "heldout_files": figures.num_documents,
         "heldout_mb": f"{figures.num_bytes / 1e6:.1f}",
         "bits_per_byte": f"{figures.bits_per_byte:.3f}",
         "xz_bits_per_byte": f"{figures.xz_bits_per_byte:.3f}",
         "accuracy": f"{figures.next_token_accuracy:.1%}",
-        "line_tasks": figures.num_line_tasks,
-        "line_exact": f"{figures.line_exact_match:.1%}",
-        "line_error": f"{figures.line_exact_match_error:.1%}",
-        "copy_exact": f"{figures.copy_line_exact_match:.1%}",
-        "line_similarity": f"{figures.line_edit_similarity:.1%}",
+        "completion": "\n".join(_completion_row(kind, entry) for kind, entry in figures.completion.items()),
         "bits_by_source": ", ".join(f"{name} {value:.2f}" for name, value in figures.bits_per_byte_by_source.items()),
+        "code": _code_table(code),
     }
+
+
+def _completion_row(kind: str, entry: KindFigures) -> str:
+    model, copied, ngram = (entry.by_way[way] for way in ("model", "copy", "6-gram"))
+    return (
+        f"| {kind} ({entry.num_tasks} tasks) | {_percent(model.exact)} | {model.edit_similarity.value:.1%} "
+        f"| {model.kept.value:.1%} | {model.parses.value:.1%} "
+        f"| {copied.exact.value:.1%} / {copied.edit_similarity.value:.1%} "
+        f"| {ngram.exact.value:.1%} / {ngram.edit_similarity.value:.1%} |"
+    )
+
+
+def _code_table(code: Mapping[str, CodeFigures]) -> str:
+    """pass@k, where benchmarks have been run; otherwise nothing."""
+    if not code:
+        return ""
+    rows = [
+        f"| {group} ({entry.num_problems:,} problems) | "
+        + ", ".join(f"pass@{k} {_percent(mean)}" for k, mean in entry.pass_at.items())
+        + f" | {entry.num_samples} at temperature {entry.temperature:g} |"
+        for group, entry in code.items()
+    ]
+    return "\n".join(["", "| benchmark | result | samples |", "|---|---|---|", *rows, ""])
+
+
+def _percent(mean: Mean) -> str:
+    return f"{mean.value:.1%} ± {mean.error:.1%}"
 
 
 def _training_values(recipe: Recipe, bundle: Bundle) -> dict[str, object]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.errors import CorpusError, ParrotletError, RecipeError
+from trainer import evaluate_cli, export_cli
 from trainer.corpus.command import add_arguments, build_from_options
 from trainer.plan.command import add_plan_command, add_plan_options, planned_recipe
 
@@ -32,6 +33,7 @@ _STAGES = {
     "evaluate": "measure the bundle on what was held out",
     "card": "write the model card into the bundle",
 }
+_ALSO_WITHOUT_A_RUN = {"evaluate": evaluate_cli.add_arguments, "export": export_cli.add_export}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,13 +64,17 @@ def _parser() -> argparse.ArgumentParser:
     corpus.set_defaults(command=_corpus)
     for name, purpose in _STAGES.items():
         stage = commands.add_parser(name, parents=[common], help=purpose)
-        stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
         stage.set_defaults(command=_run_one, stage=name)
+        if name in _ALSO_WITHOUT_A_RUN:
+            _ALSO_WITHOUT_A_RUN[name](stage, _run_one)
+            continue
+        stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     chain = commands.add_parser("run", parents=[common], help="do all of it, leaving out what is finished")
     chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     add_plan_options(chain)
     chain.set_defaults(command=_run_all)
     add_plan_command(commands, common, _report)
+    export_cli.add_push(commands.add_parser("push", parents=[common], help="send a bundle to the Hugging Face Hub"))
     return parser
 
 

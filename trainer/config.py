@@ -95,7 +95,9 @@ class EvaluateConfig:
     max_bytes: int = 1_000_000
     """Held-out text that is scored; documents are drawn by their hash."""
     tasks: int = 200
-    """Line completions that are tried."""
+    """Completions of each kind that are tried."""
+    kinds: tuple[Literal["line", "block", "span"], ...] = ("line", "block", "span")
+    """Of completion task."""
 
     def __post_init__(self) -> None:
         _require("evaluate.max_bytes", self.max_bytes, 1, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.model.weights import write_bundle
 from trainer.checkpoint import read_progress, weights_to_export
 from trainer.config import Recipe
+from trainer.folders import whole_folder
 from trainer.network import network_config
 from trainer.ngrams import count_ngrams
 from trainer.packing import TokenStream, read_index
@@ -39,19 +39,17 @@ def export(recipe: Recipe, run_dir: Path) -> Path:
         suffix_tokens=recipe.prompt.suffix_tokens,
         neighbour_tokens=recipe.prompt.neighbour_tokens,
     )
-    partial = run_dir / "bundle.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    write_bundle(
-        partial,
-        network=network,
-        tokenizer=tokenizer,
-        layout=layout,
-        provenance=provenance,
-        dtype=DTYPE,
-        drafts=_drafts(run_dir, tokenizer),
-    )
-    shutil.rmtree(run_dir / "bundle", ignore_errors=True)
-    return partial.rename(run_dir / "bundle")
+    with whole_folder(run_dir / "bundle") as folder:
+        write_bundle(
+            folder,
+            network=network,
+            tokenizer=tokenizer,
+            layout=layout,
+            provenance=provenance,
+            dtype=DTYPE,
+            drafts=_drafts(run_dir, tokenizer),
+        )
+    return run_dir / "bundle"
 
 
 def _drafts(run_dir: Path, tokenizer: CodeTokenizer) -> NgramTable:

@@ -153,12 +153,7 @@ def _evaluate_inputs(recipe: Recipe, run_dir: Path) -> str:
 def _run_evaluate(recipe: Recipe, run_dir: Path) -> str:
     from trainer.evaluate import evaluate
 
-    figures = evaluate(recipe, run_dir)
-    return (
-        f"{figures.bits_per_byte:.3f} bits a byte (xz {figures.xz_bits_per_byte:.3f}), "
-        f"next token {figures.next_token_accuracy:.1%}, line exact {figures.line_exact_match:.1%} "
-        f"(copying {figures.copy_line_exact_match:.1%}); {run_dir / 'evaluation'}"
-    )
+    return f"{evaluate(recipe, run_dir).summary()}; {run_dir / 'evaluation'}"
 
 
 def _card_inputs(recipe: Recipe, run_dir: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ctranslate2.specs import common_spec, transformer_spec
 
-from benchmarks.engine.checkpoint import Checkpoint, read_checkpoint
+from trainer.conversion.arrays import Checkpoint, read_checkpoint
 
 KIND = "int8"
 

@@ -79,7 +79,7 @@ def _command(name: str, bundle: Bundle, threads: int) -> Command:
         runner = _runner(sys.executable, "transformers_generate")
         return (*runner, "--bundle", str(bundle.path), *count, "--dtype", "bf16" if name == BF16 else "fp32")
     if name == CTRANSLATE2:
-        model = _converted(bundle, "ctranslate2_model", "ctranslate2-int8")
+        model = _converted(bundle, "benchmarks.engine.ctranslate2_model", "ctranslate2-int8")
         return (*_runner(str(PYTHON), "ctranslate2_static"), "--model", str(model), *count)
     return _llama_command(name, bundle, count)
 
@@ -95,7 +95,7 @@ def _llama_command(name: str, bundle: Bundle, count: Command) -> Command:
     if not LLAMA_SERVER.is_file():
         raise MissingError(reasons().get("llama.cpp", "its server is not built: run make bench-engine"))
     kind = "f16" if name == LLAMA_F16 else "q8_0"
-    model = _converted(bundle, "gguf_file", f"{kind}.gguf", "--kind", kind)
+    model = _converted(bundle, "trainer.conversion.gguf_file", f"{kind}.gguf", "--kind", kind)
     runner = (*_runner(str(PYTHON), "llama_server"), "--server", str(LLAMA_SERVER), "--gguf", str(model))
     return (*runner, *count, "--", *SPECULATION.get(name, ()))
 
@@ -112,7 +112,7 @@ def _converted(bundle: Bundle, module: str, name: str, *options: str) -> Path:
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"partial-{name}")
-        command = [str(PYTHON), "-m", f"benchmarks.engine.{module}", str(bundle.path), str(partial), *options]
+        command = [str(PYTHON), "-m", module, str(bundle.path), str(partial), *options]
         result = subprocess.run(
             command, cwd=ROOT, env=runner_environment(), check=False, text=True, stderr=subprocess.PIPE
         )

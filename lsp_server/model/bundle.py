@@ -3,6 +3,8 @@ server can open one; `weights` loads and writes the network.
 
     config.json, model.safetensors, generation_config.json, tokenizer.json, tokenizer_config.json
                         as transformers writes them for GPT2LMHeadModel
+    model.int8.safetensors
+                        in place of model.safetensors: half the size, matrices in int8 (format 2, see `weights`)
     parrotlet.json      format version, sentinel ids, prompt layout, sha256 of every other file, and provenance
     drafts.safetensors  what usually follows a few tokens, for the engine's drafts; may be absent
     README.md           the model card
@@ -21,16 +23,19 @@ from lsp_server.errors import BundleError, PromptError
 from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest that is read. A bundle is written as 1 unless its weights are int8, which older Parrotlets cannot read."""
 MANIFEST = "parrotlet.json"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+INT8_WEIGHTS = "model.int8.safetensors"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 GENERATION_CONFIG = "generation_config.json"
 MODEL_CARD = "README.md"
 DRAFTS = "drafts.safetensors"
 FILES = (CONFIG, WEIGHTS, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, MODEL_CARD)
+"""Of every bundle; one with int8 weights has them in place of the others."""
 EMBEDDED = Path(__file__).parent.parent / "bundled" / "default"
 REMEDY = "export it again with `parrotlet-train export`, or choose another model"
 
@@ -49,6 +54,7 @@ class Bundle:
     fingerprint: str
     """Hash over the manifest, and so over every file."""
     has_drafts: bool
+    is_int8: bool = False
 
     @property
     def title(self) -> str:
@@ -61,7 +67,7 @@ class Bundle:
 
     @property
     def weights_path(self) -> Path:
-        return self.path / WEIGHTS
+        return self.path / (INT8_WEIGHTS if self.is_int8 else WEIGHTS)
 
     @property
     def weights_bytes(self) -> int:
@@ -104,6 +110,7 @@ def open_bundle(path: Path | None = None) -> Bundle:
         provenance=manifest.get("provenance", {}),
         fingerprint=_sha256(path / MANIFEST),
         has_drafts=DRAFTS in manifest["sha256"],
+        is_int8=manifest["format_version"] == 2,
     )
     _check_fit(bundle)
     return bundle
@@ -113,9 +120,10 @@ def seal_bundle(
     path: Path, *, layout: PromptLayout, sentinels: Sentinels, provenance: Mapping[str, Any] | None = None
 ) -> Bundle:
     """Write the manifest over the files that stand in `path`, and open the result."""
-    names = [*FILES, DRAFTS] if (path / DRAFTS).is_file() else FILES
+    version = 2 if (path / INT8_WEIGHTS).is_file() and not (path / WEIGHTS).is_file() else 1
+    names = _names(version, with_drafts=(path / DRAFTS).is_file())
     manifest = {
-        "format_version": FORMAT_VERSION,
+        "format_version": version,
         "sentinels": asdict(sentinels),
         "prompt": asdict(layout),
         "sha256": {name: _sha256(_existing(path, name)) for name in names},
@@ -123,6 +131,12 @@ def seal_bundle(
     }
     (path / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return open_bundle(path)
+
+
+def _names(version: int, *, with_drafts: bool) -> list[str]:
+    """The files of a bundle of that format."""
+    names = [INT8_WEIGHTS if name == WEIGHTS and version == 2 else name for name in FILES]
+    return [*names, DRAFTS] if with_drafts else names
 
 
 def _existing(path: Path, name: str) -> Path:
@@ -154,7 +168,7 @@ def _check_hashes(path: Path, manifest: Mapping[str, Any]) -> None:
     hashes = manifest.get("sha256")
     if not isinstance(hashes, dict):
         raise BundleError(f"{path / MANIFEST} lists no sha256 hashes: {REMEDY}")
-    for name in [*FILES, DRAFTS] if DRAFTS in hashes else FILES:
+    for name in _names(manifest["format_version"], with_drafts=DRAFTS in hashes):
         if hashes.get(name) != _sha256(_existing(path, name)):
             raise BundleError(f"{path / name} does not match its hash in {MANIFEST}, it is damaged: {REMEDY}")
 

@@ -1,4 +1,4 @@
-"""The network's weights between memory and a bundle, in transformers' GPT2LMHeadModel format. Safetensors only."""
+"""The network's weights between memory and a bundle: transformers' GPT2LMHeadModel, or int8. Safetensors only."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lsp_server.errors import BundleError
 from lsp_server.model import bundle as files
 from lsp_server.model.bundle import REMEDY, Bundle, seal_bundle
 from lsp_server.model.gpt2 import GPT2, LAYER_NORM_EPSILON, GPT2Config, from_hf, to_hf
+from lsp_server.model.int8_weights import from_int8, to_int8
 from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.prompt import PromptLayout, Sentinels
 from lsp_server.model.tokenizer import END_OF_TEXT, CodeTokenizer
@@ -38,7 +39,8 @@ def load_gpt2(bundle: Bundle, device: torch.device | str = "cpu", dtype: torch.d
     with torch.device("meta"), _WithoutInitialisation():
         network = GPT2(_network_config(bundle))
     try:
-        state = from_hf(load_file(bundle.weights_path))
+        stored = load_file(bundle.weights_path)
+        state = from_int8(stored) if bundle.is_int8 else from_hf(stored)
         network.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, assign=True)
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -85,12 +87,18 @@ def _network_config(bundle: Bundle) -> GPT2Config:
         raise BundleError(f"{bundle.path / files.CONFIG} describes no GPT-2 ({error!r}): {REMEDY}") from error
 
 
-def save_gpt2(network: GPT2, folder: Path, *, end_of_text: int, dtype: torch.dtype = torch.float32) -> None:
-    """Write config.json, generation_config.json and model.safetensors."""
+def save_gpt2(
+    network: GPT2, folder: Path, *, end_of_text: int, dtype: torch.dtype = torch.float32, int8: bool = False
+) -> None:
+    """Write config.json, generation_config.json and the weights; with `int8`, `dtype` is for what no matrix is."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
-    save_file(to_hf(state), folder / files.WEIGHTS, metadata={"format": "pt"})
-    (folder / files.WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone; a package is read by others
+    state = {name: tensor.detach().to("cpu").contiguous() for name, tensor in network.state_dict().items()}
+    path = folder / (files.INT8_WEIGHTS if int8 else files.WEIGHTS)
+    if int8:
+        save_file(to_int8(state, dtype), path)
+    else:
+        save_file(to_hf({name: tensor.to(dtype) for name, tensor in state.items()}), path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors writes for the owner alone; a package is read by others
     _write_json(folder / files.CONFIG, _hf_config(network.config, end_of_text, dtype))
     generation = {"_from_model_config": True, "bos_token_id": end_of_text, "eos_token_id": end_of_text}
     _write_json(folder / files.GENERATION_CONFIG, generation)
@@ -106,9 +114,10 @@ def write_bundle(
     provenance: Mapping[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
     drafts: NgramTable | None = None,
+    int8: bool = False,
 ) -> Bundle:
     """Write a whole bundle and open it, verified."""
-    save_gpt2(network, folder, end_of_text=tokenizer.end_of_text, dtype=dtype)
+    save_gpt2(network, folder, end_of_text=tokenizer.end_of_text, dtype=dtype, int8=int8)
     tokenizer.save(folder / files.TOKENIZER)
     _write_json(folder / files.TOKENIZER_CONFIG, _hf_tokenizer_config(network.config))
     (folder / files.MODEL_CARD).write_text(card, encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lsp_server.errors import CheckpointError
+from lsp_server.errors import CheckpointError, EvaluationError
 from lsp_server.model.bundle import open_bundle
 from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.ngrams import NgramTable
@@ -20,7 +20,11 @@ from lsp_server.model.weights import load_gpt2
 from trainer.card import write_card
 from trainer.config import CorpusConfig, FitConfig, ModelConfig, PromptConfig, Recipe
 from trainer.corpus.build import build_corpus
-from trainer.evaluate import Figures
+from trainer.evaluate import Figures, write_figures
+from trainer.evaluate.code.pass_at_k import CodeFigures
+from trainer.evaluate.code.results import write_results
+from trainer.evaluate.completion import KindFigures
+from trainer.evaluate.metrics import Mean, Means
 from trainer.export import export
 from trainer.network import network_config
 from trainer.packing.shards import SplitWriter
@@ -32,6 +36,18 @@ RECIPE = Recipe(
     prompt=PromptConfig(suffix_tokens=8, new_tokens=8),
     fit=FitConfig(max_steps=10, row_tokens=64),
 )
+
+
+def means(exact: float) -> Means:
+    shares = {name: Mean(value=exact, error=0.04, num=100) for name in ("exact", "first_line", "kept", "parses")}
+    return Means(**shares, edit_similarity=Mean(value=0.6, error=0.02, num=100))
+
+
+LINE = KindFigures(
+    num_tasks=100,
+    by_way={"model": means(0.25), "copy": means(0.2), "6-gram": means(0.1)},
+    by_source={"iniconfig": means(0.25)},
+)
 FIGURES = Figures(
     num_documents=3,
     num_bytes=2_000_000,
@@ -39,11 +55,17 @@ FIGURES = Figures(
     next_token_accuracy=0.5,
     bits_per_byte_by_source={"iniconfig": 1.234},
     xz_bits_per_byte=2.345,
-    num_line_tasks=100,
-    line_exact_match=0.25,
-    line_exact_match_error=0.04,
-    line_edit_similarity=0.6,
-    copy_line_exact_match=0.2,
+    completion={"line": LINE},
+)
+HUMANEVAL = CodeFigures(
+    num_problems=164,
+    num_samples=20,
+    temperature=0.2,
+    top_p=0.95,
+    seed=0,
+    pass_at={"1": Mean(value=0.02, error=0.01, num=164), "10": Mean(value=0.05, error=0.02, num=164)},
+    exact=Mean(value=0.0, error=0.0, num=164),
+    verdicts={"failed": 3280},
 )
 
 
@@ -113,8 +135,7 @@ def test_a_checkpoint_of_another_shape_is_refused_and_the_old_bundle_stays(run_d
 def judged_run_dir(run_dir: Path) -> Path:
     export(RECIPE, run_dir)
     build_corpus(RECIPE.corpus, run_dir / "corpus")
-    (run_dir / "evaluation").mkdir()
-    (run_dir / "evaluation" / "figures.json").write_text(json.dumps(asdict(FIGURES)))
+    write_figures(run_dir / "evaluation", FIGURES, [])
     return run_dir
 
 
@@ -127,13 +148,37 @@ def test_the_card_names_every_source_with_its_licence_and_the_figures_beside_the
     assert "| MIT |" in trained
     assert "| iniconfig |" in heldout
     assert "| bits per byte | 1.234 | xz -9e, each file by itself: 2.345 |" in card
-    assert "25.0% ± 4.0% | copy what followed the longest match in this file: 20.0%" in card
+    assert "| line (100 tasks) | 25.0% ± 4.0% | 60.0% | 25.0% | 25.0% | 20.0% / 60.0% | 10.0% / 60.0% |" in card
+    assert "pass@" not in card
     assert "$" not in card
 
 
 def test_the_card_is_sealed_into_the_bundle_with_the_figures(judged_run_dir: Path) -> None:
     write_card(RECIPE, judged_run_dir)
     assert open_bundle(judged_run_dir / "bundle").provenance["heldout"]["bits_per_byte"] == 1.234
+
+
+def test_benchmarks_that_were_run_stand_on_the_card(judged_run_dir: Path) -> None:
+    write_results(judged_run_dir / "evaluation", {"HumanEval": HUMANEVAL}, [])
+    card = write_card(RECIPE, judged_run_dir).read_text()
+    assert "| HumanEval (164 problems) | pass@1 2.0% ± 1.0%, pass@10 5.0% ± 2.0% | 20 at temperature 0.2 |" in card
+    assert open_bundle(judged_run_dir / "bundle").provenance["code"]["HumanEval"]["num_samples"] == 20
+
+
+def test_a_card_that_cannot_be_written_leaves_the_bundle_as_it_was(
+    judged_run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = open_bundle(judged_run_dir / "bundle").fingerprint
+    monkeypatch.setattr("trainer.card.seal_bundle", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_card(RECIPE, judged_run_dir)
+    assert open_bundle(judged_run_dir / "bundle").fingerprint == before
+
+
+def test_a_card_without_figures_says_to_evaluate(judged_run_dir: Path) -> None:
+    (judged_run_dir / "evaluation" / "figures.json").write_text('{"num_documents": 3}')
+    with pytest.raises(EvaluationError, match="evaluate again"):
+        write_card(RECIPE, judged_run_dir)
 
 
 def test_only_permissively_licensed_text_makes_weights_with_a_licence(judged_run_dir: Path) -> None:

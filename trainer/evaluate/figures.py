@@ -5,30 +5,32 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from math import sqrt
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from lsp_server.errors import CorpusError
+from lsp_server.errors import CorpusError, EvaluationError
 from lsp_server.model.bundle import open_bundle
 from lsp_server.model.weights import load_gpt2
 from trainer.config import EvaluateConfig, Recipe
 from trainer.corpus import Document, read_documents
 from trainer.evaluate.baselines import xz_bits_per_byte
+from trainer.evaluate.completion import MODEL, Answer, KindFigures, answer_tasks, draw_all_tasks, figures_by_kind
 from trainer.evaluate.likelihood import Likelihood, score
-from trainer.evaluate.line_completion import LineAnswer, answer_tasks, draw_tasks
+from trainer.evaluate.metrics import Mean, Means
 
 FIGURES = "figures.json"
-ANSWERS = "line_answers.jsonl"
+ANSWERS = "answers.jsonl"
+FORMAT_VERSION = 2
 _CONTEXT_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a bundle is worth on held-out text. Shares and accuracies from 0 to 1."""
+    """What a bundle is worth on text it never saw. Shares and accuracies from 0 to 1."""
 
     num_documents: int
     num_bytes: int
@@ -36,33 +38,73 @@ class Figures:
     next_token_accuracy: float
     bits_per_byte_by_source: dict[str, float]
     xz_bits_per_byte: float
-    num_line_tasks: int
-    line_exact_match: float
-    line_exact_match_error: float
-    """One standard error."""
-    line_edit_similarity: float
-    copy_line_exact_match: float
-    """Of the rule: copy what followed the longest match in this file."""
+    completion: dict[str, KindFigures] = field(default_factory=dict)
+    """By kind of task."""
+
+    def summary(self) -> str:
+        """One line."""
+        parts = [
+            f"{self.bits_per_byte:.3f} bits a byte (xz {self.xz_bits_per_byte:.3f})",
+            f"next token {self.next_token_accuracy:.1%}",
+        ]
+        for kind, figures in self.completion.items():
+            model, copied = figures.by_way[MODEL], figures.by_way["copy"]
+            parts.append(f"{kind} exact {model.exact.value:.1%} (copying {copied.exact.value:.1%})")
+        return ", ".join(parts)
 
 
 def evaluate(recipe: Recipe, run_dir: Path) -> Figures:
-    """Judge a run's bundle on the corpus's held-out part; writes the figures and every line answer.
+    """Judge a run's bundle on the corpus's held-out part; writes the figures and every answer.
 
     Raises: CorpusError when nothing was held out.
     """
     documents = draw_documents(read_documents(run_dir / "corpus", "heldout"), recipe.evaluate.max_bytes)
     figures, answers = evaluate_bundle(run_dir / "bundle", documents, recipe.evaluate, recipe.seed)
-    folder = run_dir / "evaluation"
-    folder.mkdir(exist_ok=True)
-    with (folder / ANSWERS).open("w", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(_answer_entry(answer)) + "\n" for answer in answers)
-    (folder / FIGURES).write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
+    write_figures(run_dir / "evaluation", figures, answers)
     return figures
 
 
+def write_figures(folder: Path, figures: Figures, answers: Sequence[Answer]) -> None:
+    """Write the answers, then the figures, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / ANSWERS, "".join(json.dumps(_answer_entry(answer)) + "\n" for answer in answers))
+    write_whole(folder / FIGURES, json.dumps({"format_version": FORMAT_VERSION, **asdict(figures)}, indent=2) + "\n")
+
+
 def read_figures(run_dir: Path) -> Figures:
-    """The figures of a run that has been evaluated."""
-    return Figures(**json.loads((run_dir / "evaluation" / FIGURES).read_text(encoding="utf-8")))
+    """The figures of a run that has been evaluated. Raises: EvaluationError."""
+    return load_figures(run_dir / "evaluation" / FIGURES)
+
+
+def load_figures(path: Path) -> Figures:
+    """Raises: EvaluationError when there are none, or they are of another version."""
+    remedy = "evaluate again with `parrotlet-train evaluate`"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("format_version", 1) != FORMAT_VERSION:
+            raise EvaluationError(f"{path} is of another version: {remedy}")
+        kinds = {kind: _kind_from_json(entry) for kind, entry in values.pop("completion").items()}
+        return Figures(**values, completion=kinds)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EvaluationError(f"{path} holds no figures ({error!r}): {remedy}") from error
+
+
+def _kind_from_json(entry: dict[str, Any]) -> KindFigures:  # Any: JSON
+    def means(values: dict[str, Any]) -> Means:  # Any: JSON
+        return Means(**{name: Mean(**mean) for name, mean in values.items()})
+
+    return KindFigures(
+        num_tasks=entry["num_tasks"],
+        by_way={way: means(values) for way, values in entry["by_way"].items()},
+        by_source={source: means(values) for source, values in entry["by_source"].items()},
+    )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file beside its place, and rename it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def draw_documents(documents: Iterable[Document], max_bytes: int) -> list[Document]:
@@ -81,12 +123,11 @@ def draw_documents(documents: Iterable[Document], max_bytes: int) -> list[Docume
 
 def evaluate_bundle(
     bundle: Path, documents: Sequence[Document], config: EvaluateConfig, seed: int
-) -> tuple[Figures, list[LineAnswer]]:
+) -> tuple[Figures, list[Answer]]:
     """Measure a bundle on documents, beside the baselines on the same text."""
     by_source = _likelihood_by_source(bundle, documents)
     total = sum(by_source.values(), Likelihood())
-    answers = answer_tasks(bundle, draw_tasks(documents, config.tasks, seed))
-    exact = _share([answer.is_exact for answer in answers])
+    answers = answer_tasks(bundle, draw_all_tasks(documents, config.kinds, config.tasks, seed))
     figures = Figures(
         num_documents=len(documents),
         num_bytes=total.num_bytes,
@@ -94,11 +135,7 @@ def evaluate_bundle(
         next_token_accuracy=total.accuracy,
         bits_per_byte_by_source={name: part.bits_per_byte for name, part in sorted(by_source.items())},
         xz_bits_per_byte=xz_bits_per_byte(document.text for document in documents),
-        num_line_tasks=len(answers),
-        line_exact_match=exact,
-        line_exact_match_error=sqrt(exact * (1 - exact) / max(1, len(answers))),
-        line_edit_similarity=_share([answer.edit_similarity for answer in answers]),
-        copy_line_exact_match=_share([answer.copy_is_exact for answer in answers]),
+        completion=figures_by_kind(answers),
     )
     return figures, answers
 
@@ -114,16 +151,14 @@ def _likelihood_by_source(bundle: Path, documents: Sequence[Document]) -> dict[s
     return by_source
 
 
-def _share(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
-
-
-def _answer_entry(answer: LineAnswer) -> dict[str, object]:
+def _answer_entry(answer: Answer) -> dict[str, object]:
     return {
+        "kind": answer.task.kind,
+        "source": answer.task.source,
         "path": answer.task.path,
         "before": answer.task.before[-_CONTEXT_SHOWN:],
         "target": answer.task.target,
+        "after": answer.task.after[:_CONTEXT_SHOWN],
         "proposed": answer.proposed,
-        "copied": answer.copied,
-        "exact": answer.is_exact,
+        "scores": {way: asdict(scored) for way, scored in answer.scores.items()},
     }

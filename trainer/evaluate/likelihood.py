@@ -5,7 +5,7 @@ Shape suffixes: T tokens of a window, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -43,15 +43,34 @@ class Likelihood:
         return self.num_correct / self.num_tokens
 
 
-@torch.no_grad()
+Predict = Callable[[Sequence[int], int], torch.Tensor]
+"""From a window's token ids to the logits behind its last so many, TV."""
+
+
 def score(network: GPT2, tokenizer: CodeTokenizer, text: str) -> Likelihood:
     """Score one document; every token sees at least half a window of text before it, where there is that much."""
+    return score_with(predict_with(network), network.config.context_tokens, tokenizer, text)
+
+
+def predict_with(network: GPT2) -> Predict:
+    """The network on torch, on its own device."""
+
+    @torch.no_grad()
+    def predict(ids: Sequence[int], num_logits: int) -> torch.Tensor:
+        ids_T = torch.tensor(ids, device=network.wte.weight.device)
+        logits_TV: torch.Tensor = network(ids_T[None])[0, -num_logits:].float()
+        return logits_TV
+
+    return predict
+
+
+def score_with(predict: Predict, context_tokens: int, tokenizer: CodeTokenizer, text: str) -> Likelihood:
+    """Score one document by whatever predicts its tokens."""
     ids = [tokenizer.end_of_text, *tokenizer.encode(text)]
     total = Likelihood(num_bytes=len(text.encode()))
-    for start, end, num_scored in _windows(len(ids), network.config.context_tokens):
-        ids_T = torch.tensor(ids[start:end], device=network.wte.weight.device)
-        logits_TV = network(ids_T[None, :-1])[0, -num_scored:].float()
-        labels_T = ids_T[-num_scored:]
+    for start, end, num_scored in _windows(len(ids), context_tokens):
+        logits_TV = predict(ids[start : end - 1], num_scored)
+        labels_T = torch.tensor(ids[end - num_scored : end], device=logits_TV.device)
         total += Likelihood(
             nats=F.cross_entropy(logits_TV, labels_T, reduction="sum").item(),
             num_tokens=num_scored,

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from lsp_server.errors import BundleError
 from lsp_server.model.bundle import FILES, MANIFEST, Bundle, open_bundle, seal_bundle
 from lsp_server.model.gpt2 import GPT2
+from lsp_server.model.int8_weights import from_int8, to_int8
 from lsp_server.model.prompt import PromptLayout
 from lsp_server.model.tokenizer import CodeTokenizer
-from lsp_server.model.weights import load_gpt2, save_gpt2
+from lsp_server.model.weights import load_gpt2, save_gpt2, write_bundle
 
 REMEDY = ("export it again", "update Parrotlet", "train it")
 
@@ -101,7 +102,7 @@ def test_a_truncated_file_is_named(bundle: Bundle, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        pytest.param(lambda it: it.update(format_version=2), ["format 2", "up to 1"], id="a newer format"),
+        pytest.param(lambda it: it.update(format_version=3), ["format 3", "up to 2"], id="a newer format"),
         pytest.param(lambda it: it.update(format_version="1"), ["format_version '1'"], id="a version that is text"),
         pytest.param(lambda it: it.pop("format_version"), ["format_version None"], id="no version"),
         pytest.param(lambda it: it.pop("sha256"), ["sha256"], id="no hashes"),
@@ -223,3 +224,56 @@ def test_half_precision_weights_take_half_the_bytes_and_load_as_floats(bundle: B
     assert bundle.weights_path.stat().st_size < 0.6 * full_size
     assert loaded.wte.weight.dtype == torch.float32
     torch.testing.assert_close(loaded.wte.weight, network.wte.weight, atol=1e-3, rtol=1e-3)
+
+
+@pytest.fixture
+def int8_bundle(tmp_path: Path, network: GPT2, tokenizer: CodeTokenizer, layout: PromptLayout) -> Bundle:
+    return write_bundle(tmp_path / "int8", network=network, tokenizer=tokenizer, layout=layout, int8=True)
+
+
+def test_an_int8_bundle_is_a_format_of_its_own_with_other_weights(int8_bundle: Bundle) -> None:
+    manifest = json.loads((int8_bundle.path / MANIFEST).read_text())
+
+    assert int8_bundle.is_int8
+    assert manifest["format_version"] == 2  # a Parrotlet that reads format 1 only says: update Parrotlet
+    assert int8_bundle.weights_path.name == "model.int8.safetensors"
+    assert not (int8_bundle.path / "model.safetensors").exists()
+
+
+def test_a_bundle_in_another_format_is_still_the_first(bundle: Bundle) -> None:
+    assert json.loads((bundle.path / MANIFEST).read_text())["format_version"] == 1
+
+
+def test_an_int8_bundle_holds_every_weight_to_half_a_step(int8_bundle: Bundle, network: GPT2) -> None:
+    loaded = load_gpt2(int8_bundle).state_dict()
+
+    for name, tensor in network.state_dict().items():
+        step = tensor.abs().amax(dim=-1, keepdim=True) / 127 if tensor.ndim == 2 and name != "wpe.weight" else 0.0
+        assert bool(((loaded[name] - tensor).abs() <= step * 0.5001 + 1e-9).all()), name
+
+
+def test_int8_weights_that_are_packed_again_are_the_same_integers(int8_bundle: Bundle) -> None:
+    once = load_file(int8_bundle.weights_path)
+    again = to_int8(from_int8(once), torch.float32)
+
+    assert {name for name, tensor in once.items() if tensor.dtype == torch.int8} == {
+        name for name, tensor in again.items() if tensor.dtype == torch.int8
+    }
+    assert all(torch.equal(again[name], tensor) for name, tensor in once.items() if tensor.dtype == torch.int8)
+
+
+def test_an_int8_bundle_is_a_third_of_its_size(bundle: Bundle, int8_bundle: Bundle) -> None:
+    assert int8_bundle.weights_path.stat().st_size < 0.4 * bundle.weights_path.stat().st_size
+
+
+@pytest.mark.parametrize("change", [lambda it: it.pop("wte.weight.scale"), lambda it: it.pop("ln_f.weight")])
+def test_int8_weights_without_a_part_are_refused(
+    int8_bundle: Bundle, change: Callable[[dict[str, torch.Tensor]], object]
+) -> None:
+    tensors = load_file(int8_bundle.weights_path)
+    change(tensors)
+    save_file(tensors, int8_bundle.weights_path)
+
+    with pytest.raises(BundleError) as error:
+        load_gpt2(reseal(int8_bundle))
+    assert_names(error, int8_bundle.weights_path)

@@ -87,7 +87,7 @@ def test_what_changed_since_a_date_is_held_out(
     paths = {
         split: {each.path for each in read_documents(tmp_path / "corpus", split)} for split in ("train", "heldout")
     }
-    assert paths == {"train": {"old.py"}, "heldout": {"touched.py", "new.py"}}
+    assert paths == {"train": {"a.py", "b.py", "old.py"}, "heldout": {"touched.py", "new.py"}}
     assert manifest.heldout_by == "time"
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.engine.checkpoint import oriented, read_checkpoint, tokens_by_id
 from lsp_server.model.bundle import EMBEDDED, open_bundle
 from lsp_server.model.weights import load_gpt2
+from trainer.conversion.arrays import oriented, read_checkpoint, tokens_by_id
 
 
 def test_matrices_are_turned_and_everything_is_fp32() -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.engine.gguf_names import tensor_name
 from benchmarks.engine.network import SHAPE
 from lsp_server.model.gpt2 import GPT2, GPT2Config, to_hf
+from trainer.conversion.gguf_names import tensor_name
 
 
 @pytest.mark.parametrize(

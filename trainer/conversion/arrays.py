@@ -1,7 +1,7 @@
 """A bundle's files as numpy arrays, for the converters to other engines.
 
-Imports no torch, because it runs in the peers' environment. A matrix here is (outputs,
-inputs), as both GGUF and CTranslate2 want it.
+Imports no torch, because the benchmarks run it in their peers' environment. A matrix here is (outputs, inputs), as both
+GGUF and CTranslate2 want it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ Array = NDArray[Any]  # Any: fp32 here, and whatever a converter makes of it
 TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 """transformers keeps GPT-2's matrices as (inputs, outputs)."""
 PREFIX = "transformer."
+INT8_WEIGHTS = "model.int8.safetensors"
+SCALE = ".scale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,23 @@ def read_checkpoint(bundle: Path) -> Checkpoint:
         tokens=tokens_by_id(tokenizer),
         merges=tuple(pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]),
         special=frozenset(entry["id"] for entry in tokenizer["added_tokens"]),
-        tensors=dict(oriented(name, array) for name, array in load_file(bundle / "model.safetensors").items()),
+        tensors=_tensors(bundle),
     )
+
+
+def _tensors(bundle: Path) -> dict[str, Array]:
+    if (bundle / INT8_WEIGHTS).is_file():
+        return dequantised(load_file(bundle / INT8_WEIGHTS))
+    return dict(oriented(name, array) for name, array in load_file(bundle / "model.safetensors").items())
+
+
+def dequantised(stored: Mapping[str, Array]) -> dict[str, Array]:
+    """`lsp_server.model.int8_weights` as fp32; its matrices are (outputs, inputs) already."""
+    return {
+        name: array.astype(np.float32) * (stored[name + SCALE][:, None] if array.dtype == np.int8 else 1)
+        for name, array in stored.items()
+        if not name.endswith(SCALE)
+    }
 
 
 def tokens_by_id(tokenizer: Mapping[str, Any]) -> tuple[str, ...]:  # Any: what tokenizer.json holds

@@ -1,4 +1,4 @@
-"""What GGUF calls the tensors of a GPT-2. Imports nothing: the mapping is tested where there is no gguf package."""
+"""What GGUF calls the tensors of a GPT-2. Imports nothing."""
 
 from __future__ import annotations
 

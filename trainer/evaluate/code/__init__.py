@@ -1,0 +1,1 @@
+"""Benchmarks whose answers are run: problems, samples, the sandbox, and pass@k."""

@@ -1,0 +1,162 @@
+"""A bundle's model behind the shipped engine, asked in the three ways that tests need. Judges nothing.
+
+    suggest   as an editor asks: the window, the engine's stop rules and the trimming of `lsp_server.completion`
+    infill    the trained layout with its suffix, until the model itself ends the middle
+    go_on     the trained layout without a suffix, until the model ends the file or a caller's stop text comes
+
+The last two cut text to the bundle's own budgets, and leave half the window for the answer at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lsp_server.assembly import make_engine, open_completer
+from lsp_server.completion.completer import Completer
+from lsp_server.completion.snapshot import Snapshot
+from lsp_server.engine.api import MAX_CANDIDATES, CompletionRequest, Engine, SamplingParams, StopRule
+from lsp_server.engine.choice import EngineChoice
+from lsp_server.model.bundle import open_bundle
+from lsp_server.model.prompt import PromptLayout, Sentinels, build_prompt
+from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.settings import LengthMode, Settings
+from trainer.evaluate.tasks import Task
+
+DEADLINE_MS = 60_000
+_HIGHEST_MAX_NEW_TOKENS = 512
+"""Of `Settings`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """How answers are drawn."""
+
+    num: int = 1
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 0.95
+    seed: int = 0
+    max_new_tokens: int = 256
+
+
+class Respondent:
+    """Asks one loaded model; made by `open_respondent`."""
+
+    def __init__(
+        self, engine: Engine, completer: Completer, tokenizer: CodeTokenizer, layout: PromptLayout, sentinels: Sentinels
+    ) -> None:
+        self._engine = engine
+        self._completer = completer
+        self._tokenizer = tokenizer
+        self._layout = layout
+        self._sentinels = sentinels
+        self._num_asked = 0
+
+    async def answer(self, task: Task) -> str:
+        """The greedy answer to a completion task."""
+        if task.kind == "span":
+            return (await self.infill(task.before, task.after, Draw(max_new_tokens=self._layout.new_tokens)))[0]
+        return await self._suggest(task)
+
+    async def _suggest(self, task: Task) -> str:
+        settings = Settings(length=LengthMode.LINE, temperature=0.0, deadline_ms=DEADLINE_MS)
+        if task.kind == "block":
+            most = min(self._layout.new_tokens, _HIGHEST_MAX_NEW_TOKENS)
+            settings = replace(settings, length=LengthMode.BLOCK, max_new_tokens=most)
+        snapshot = Snapshot(uri=self._name(), language="python", text=task.before + task.after, offset=len(task.before))
+        suggestions = await self._completer.suggest(snapshot, settings, automatic=True)
+        return suggestions[0].text if suggestions else ""
+
+    async def infill(self, before: str, after: str, draw: Draw) -> list[str]:
+        """What stands between two texts; ends where the model says that the middle ends."""
+        return await self._ask(before, after, draw, ())
+
+    async def go_on(self, before: str, draw: Draw, stops: Sequence[str]) -> list[str]:
+        """What follows a text, up to the first of `stops`, which is left out."""
+        return await self._ask(before, "", draw, stops)
+
+    async def _ask(self, before: str, after: str, draw: Draw, stops: Sequence[str]) -> list[str]:
+        layout = self._budget(draw.max_new_tokens)
+        prompt_ids = build_prompt(
+            self._sentinels, layout, prefix=self._tokenizer.encode(before), suffix=self._tokenizer.encode(after)
+        )
+        answers: list[str] = []
+        while len(answers) < draw.num:
+            request = CompletionRequest(
+                document=self._name(),
+                prompt_ids=prompt_ids,
+                sampling=SamplingParams(
+                    temperature=draw.temperature,
+                    top_p=draw.top_p,
+                    max_new_tokens=min(draw.max_new_tokens, layout.context_tokens - len(prompt_ids)),
+                    num_candidates=min(MAX_CANDIDATES, draw.num - len(answers)),
+                    seed=draw.seed + len(answers),
+                ),
+                stop=StopRule.NONE,
+            )
+            answers += await _Listener(stops, request.sampling.num_candidates).complete(self._engine, request)
+        return answers
+
+    def _budget(self, max_new_tokens: int) -> PromptLayout:
+        """The bundle's layout with room for the answer, and the suffix in no more than its share of what is left."""
+        layout = self._layout
+        new_tokens = max(1, min(max_new_tokens, layout.context_tokens // 2))
+        suffix = min(layout.suffix_tokens, (layout.context_tokens - new_tokens) // 2)
+        return replace(layout, new_tokens=new_tokens, suffix_tokens=suffix, neighbour_tokens=0)
+
+    def _name(self) -> str:
+        """A document of its own for each question, so that none takes another's place."""
+        self._num_asked += 1
+        return f"task-{self._num_asked}"
+
+
+class _Listener:
+    """Reads along while candidates are written, and ends the request once a stop text has come in each of them."""
+
+    def __init__(self, stops: Sequence[str], num_candidates: int) -> None:
+        self._stops = stops
+        self._texts = [""] * num_candidates
+        self._request: asyncio.Task[object] | None = None
+
+    async def complete(self, engine: Engine, request: CompletionRequest) -> list[str]:
+        asked = asyncio.ensure_future(engine.complete(request, self._hear if self._stops else None))
+        self._request = asked
+        try:
+            result = await asked
+        except asyncio.CancelledError:
+            if not self._have_all_stopped():
+                raise
+            return [before_stop(text, self._stops) for text in self._texts]
+        finally:
+            asked.cancel()
+        return [before_stop(candidate.text, self._stops) for candidate in result.candidates]
+
+    def _hear(self, candidate: int, text: str) -> None:
+        self._texts[candidate] += text
+        if self._request is not None and self._have_all_stopped():
+            self._request.cancel()
+
+    def _have_all_stopped(self) -> bool:
+        return all(any(stop in text for stop in self._stops) for text in self._texts)
+
+
+def before_stop(text: str, stops: Sequence[str]) -> str:
+    """The text before the first stop in it."""
+    return text[: min((at for at in map(text.find, stops) if at >= 0), default=len(text))]
+
+
+@asynccontextmanager
+async def open_respondent(path: Path | None, device: str = "auto") -> AsyncIterator[Respondent]:
+    """A bundle's model, loaded; None is the embedded one. Raises: BundleError, EngineError."""
+    bundle = open_bundle(path)
+    engine = make_engine(EngineChoice(model=bundle.path, device=device), in_process=True)
+    try:
+        await engine.reload(None)  # has its turn when the model is loaded; a completion before that would be refused
+        completer = open_completer(bundle.path, engine)
+        yield Respondent(engine, completer, bundle.load_tokenizer(), bundle.layout, bundle.sentinels)
+    finally:
+        await engine.close()
