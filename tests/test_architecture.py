@@ -38,14 +38,18 @@ MAY_IMPORT = {
     ),
     "lsp_server": ("lsp_server",),
     # the trainer's stages meet on disk: each reads its input through the module that wrote it, and sees no other stage
-    "trainer.config": ("lsp_server.errors",),
+    "trainer.config": ("trainer.limits", "trainer.ladder.settings", "lsp_server.errors"),
+    "trainer.limits": ("lsp_server.errors",),
+    "trainer.overrides": ("lsp_server.errors",),
     "trainer.recipe": ("trainer.config", "lsp_server.errors"),
+    "trainer.recurrent": (),
+    "trainer.ladder.settings": ("trainer.limits", "lsp_server.errors"),
     "trainer.corpus": ("trainer.corpus", "trainer.config", "lsp_server.errors"),
     "trainer.tokenizer": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
     "trainer.packing": ("trainer.corpus", "trainer.config", "lsp_server.model", "lsp_server.errors"),
     "trainer.dataset": ("trainer.packing", "lsp_server.model", "lsp_server.errors"),
     "trainer.optim": ("trainer.config", "lsp_server.errors"),
-    "trainer.network": ("trainer.config", "lsp_server.model"),
+    "trainer.network": ("trainer.config", "trainer.recurrent", "lsp_server.model"),
     "trainer.interruption": (),
     "trainer.checkpoint": ("lsp_server.errors",),
     "trainer.loop": (
@@ -69,6 +73,7 @@ MAY_IMPORT = {
         "lsp_server.model",
         "lsp_server.errors",
     ),
+    "trainer.ladder": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.machine"),
     "trainer": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.__version__"),
 }
 """The longest name that covers a module holds for it."""
@@ -91,10 +96,13 @@ MAY_IMPORT_TORCH = (
     "trainer.dataset",
     "trainer.evaluate",
     "trainer.export",
+    "trainer.ladder.heldout",
+    "trainer.ladder.rungs",
     "trainer.loop",
     "trainer.network",
     "trainer.ngrams",
     "trainer.optim",
+    "trainer.recurrent",
 )
 STARTS_WITHOUT_TORCH = (
     "lsp_server.cli",

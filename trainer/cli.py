@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsp_server.errors import CorpusError, ParrotletError, RecipeError
+from lsp_server.errors import CorpusError, ParrotletError
+from trainer.ladder import command as ladder
 
 if TYPE_CHECKING:
     from trainer.config import Recipe
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
-RECIPE = "recipe.toml"
 _STAGES = {
     "tokenizer": "learn the vocabulary from the corpus",
     "pack": "turn the corpus into token shards",
@@ -53,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--verbose", action="store_true", help="log more, and show where an error arose")
     common.add_argument("--recipe", help="TOML file, or the name of a shipped recipe; RUN/recipe.toml is remembered")
+    common.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one value of the recipe, and remember it",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_corpus(commands.add_parser("corpus", parents=[common], help="collect the text to train on"))
     for name, purpose in _STAGES.items():
@@ -62,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     chain = commands.add_parser("run", parents=[common], help="do all of it, leaving out what is finished")
     chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     chain.set_defaults(command=_run_all)
+    ladder.add_parser(commands, common)
     return parser
 
 
@@ -113,20 +121,9 @@ def _run_all(options: argparse.Namespace) -> None:
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe that was named, or the one that the run was started with."""
-    from trainer.recipe import find_recipe, load_recipe
+    from trainer.run_recipe import recipe_of_run
 
-    remembered: Path = options.run / RECIPE
-    if options.recipe is None and not remembered.is_file():
-        raise RecipeError(f"{options.run} has no {RECIPE} yet: name one with --recipe")
-    path = find_recipe(options.recipe) if options.recipe is not None else remembered
-    recipe = load_recipe(path)
-    if path.resolve() != remembered.resolve():
-        options.run.mkdir(parents=True, exist_ok=True)
-        partial = remembered.with_suffix(".partial")
-        partial.write_bytes(path.read_bytes())
-        partial.replace(remembered)
-    return recipe
+    return recipe_of_run(options.recipe, options.run, options.set)
 
 
 def _report(stage: str, summary: str) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lsp_server.errors import RecipeError
+from trainer.ladder.settings import LadderConfig
+from trainer.limits import require as _require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +85,15 @@ class PackingConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """The GPT-2's shape."""
+    """The network's shape."""
 
     num_layers: int = 8
     num_heads: int = 8
     width: int = 512
     context_tokens: int = 1024
     dropout: float = 0.0
+    family: Literal["gpt2", "rnn"] = "gpt2"
+    """`rnn` is the ladder's recurrent network with attention; it is trained and measured, never served."""
 
     def __post_init__(self) -> None:
         _require("model.num_layers", self.num_layers, 1, 256)
@@ -204,6 +208,7 @@ class Recipe:
     prompt: PromptConfig = field(default_factory=PromptConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(max_steps=1000))
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    ladder: LadderConfig = field(default_factory=LadderConfig)
 
     def __post_init__(self) -> None:
         if not self.run or not self.run.replace("-", "").replace("_", "").replace(".", "").isalnum():
@@ -234,10 +239,3 @@ def digest(*parts: object) -> str:
         for part in parts
     ]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def _require(name: str, value: float, low: float, high: float | None) -> None:
-    if value >= low and (high is None or value <= high):
-        return
-    span = f"from {low:,} to {high:,}" if high is not None else f"of at least {low:,}"
-    raise RecipeError(f"{name} is {value:,}: choose a value {span}")
