@@ -8,6 +8,7 @@ ParrotletError
 ├── RecipeError            a training recipe with an unknown key or an impossible value
 ├── CorpusError            training data that cannot be used
 ├── CheckpointError        a checkpoint that cannot be written, read or resumed
+├── DivergenceError        a training run whose loss has left the numbers or jumped
 └── EngineError            the engine could not answer
     ├── EngineUnavailableError   no engine process can be reached or started; asking again may help
     └── EngineLoadingError       the model is still loading; asking again will help
@@ -44,6 +45,10 @@ class CorpusError(ParrotletError):
 
 class CheckpointError(ParrotletError):
     """A checkpoint could not be written, or does not fit the run that resumes from it."""
+
+
+class DivergenceError(ParrotletError):
+    """A training run's loss or gradient is no number, or its loss has jumped and stays up."""
 
 
 class EngineError(ParrotletError):

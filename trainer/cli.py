@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -127,6 +128,8 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 
 def _report(stage: str, summary: str) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        return  # of the processes of `accelerate launch`, the first reports
     sys.stdout.write(f"{stage}: {summary}\n")
     sys.stdout.flush()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lsp_server.errors import RecipeError
+from trainer.fit_config import FitConfig as FitConfig  # read from here by the stages
 from trainer.ladder.settings import LadderConfig
 from trainer.limits import require as _require
 
@@ -120,64 +121,6 @@ class PromptConfig:
         _require("prompt.suffix_tokens", self.suffix_tokens, 0, None)
         _require("prompt.neighbour_tokens", self.neighbour_tokens, 0, None)
         _require("prompt.new_tokens", self.new_tokens, 1, None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitConfig:
-    """How long and how fast the model learns."""
-
-    batch_rows: int = 8
-    """Rows of one forward pass on one device."""
-    accumulate: int = 1
-    """Forward passes for one optimizer step."""
-    row_tokens: int = 512
-    max_steps: int = 0
-    """Optimizer steps; 0 leaves the end to `minutes`."""
-    minutes: float = 0.0
-    """Time budget; 0 leaves the end to `max_steps`. With both, whichever comes first."""
-    learning_rate: float = 1e-3
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    schedule: Literal["linear", "cosine", "wsd"] = "wsd"
-    """`wsd`: warm up, stay, decay linearly over the last `decay_share`."""
-    warmup_share: float = 0.03
-    decay_share: float = 0.5
-    weight_decay: float = 0.1
-    betas: tuple[float, ...] = (0.9, 0.95)
-    clip_norm: float = 1.0
-    """0 does not clip."""
-    fim_rate: float = 0.5
-    """Share of the documents that is rearranged for filling in the middle."""
-    spm_share: float = 0.5
-    """Of those, the share in suffix-first order; joint training beats either (arXiv 2207.14255)."""
-    checkpoint_minutes: float = 10.0
-    checkpoint_steps: int = 0
-    """0 leaves checkpoints to `checkpoint_minutes`."""
-    eval_steps: int = 500
-    """Steps between two looks at the held-out loss; 0 looks at the end only."""
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    threads: int = 0
-    """Torch's threads on a CPU; 0 leaves torch's choice."""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_rows", "accumulate"):
-            _require(f"fit.{name}", getattr(self, name), 1, 65_536)
-        _require("fit.row_tokens", self.row_tokens, 16, 1_048_576)
-        for name in ("max_steps", "minutes", "checkpoint_minutes", "checkpoint_steps", "eval_steps", "threads"):
-            _require(f"fit.{name}", getattr(self, name), 0, None)
-        for name in ("warmup_share", "decay_share", "fim_rate", "spm_share"):
-            _require(f"fit.{name}", getattr(self, name), 0.0, 1.0)
-        _require("fit.learning_rate", self.learning_rate, 1e-9, 10.0)
-        _require("fit.weight_decay", self.weight_decay, 0.0, 10.0)
-        _require("fit.clip_norm", self.clip_norm, 0.0, None)
-        if not self.max_steps and not self.minutes:
-            raise RecipeError("fit.max_steps and fit.minutes are both 0: give the run an end by setting one of them")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise RecipeError(
-                f"fit.betas is {list(self.betas)}: give two values from 0 to below 1, such as [0.9, 0.95]"
-            )
-        if self.warmup_share + self.decay_share > 1:
-            total = self.warmup_share + self.decay_share
-            raise RecipeError(f"fit.warmup_share and fit.decay_share add up to {total:g}: keep their sum at most 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

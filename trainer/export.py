@@ -16,7 +16,7 @@ from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.prompt import PromptLayout
 from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.model.weights import write_bundle
-from trainer.checkpoint import latest_checkpoint, read_progress
+from trainer.checkpoint import read_progress, weights_to_export
 from trainer.config import Recipe
 from trainer.network import network_config
 from trainer.ngrams import count_ngrams
@@ -60,13 +60,11 @@ def _drafts(run_dir: Path, tokenizer: CodeTokenizer) -> NgramTable:
 
 
 def _trained(recipe: Recipe, run_dir: Path, vocab_size: int) -> tuple[GPT2, dict[str, Any]]:
-    checkpoint = latest_checkpoint(run_dir / "checkpoints")
-    if checkpoint is None:
-        raise CheckpointError(f"{run_dir / 'checkpoints'} holds no checkpoint: run `parrotlet-train fit` first")
+    checkpoint, weights = weights_to_export(run_dir / "checkpoints", recipe.fit)
     progress, _ = read_progress(checkpoint)
     network = GPT2(network_config(recipe, vocab_size))
     try:
-        network.load_state_dict(load_file(checkpoint / "model.safetensors"))
+        network.load_state_dict(load_file(weights))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(

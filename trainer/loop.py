@@ -1,4 +1,4 @@
-"""The training loop: packed tokens in, checkpoints and curves out. accelerate owns devices, precision and processes.
+"""The training loop: packed tokens in, checkpoints and curves out.
 
 Runs as one process or many (`accelerate launch`). A run that is stopped goes on where its last checkpoint stands, with
 exactly the next rows, under the recipe as it stands then: a new learning rate or weight decay holds from the next step.
@@ -6,273 +6,284 @@ exactly the next rows, under the recipe as it stands then: a new learning rate o
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
-from tqdm import tqdm
+from torch import nn
 
+from lsp_server.errors import DivergenceError
 from lsp_server.model.tokenizer import CodeTokenizer
-from trainer.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
-from trainer.config import FitConfig, Recipe, digest
-from trainer.dataset import IGNORED_LABEL, Rows
+from trainer.averaging import WeightAverage
+from trainer.checkpoint import Identity, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from trainer.config import Recipe
+from trainer.dataset import Rows
+from trainer.divergence import judge_step
+from trainer.feed import Feed, read_batches
+from trainer.fit_config import FitConfig
+from trainer.heldout import HeldOut
 from trainer.interruption import Interruption
+from trainer.journal import Journal
 from trainer.network import build_network
-from trainer.optim import build_optimizers, learning_rate_factor
 from trainer.packing import TokenStream, read_index
+from trainer.samples import Prompt, complete, draw_prompts
+from trainer.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
+from trainer.session import Session
+from trainer.steps import StepResult, take_step
 
-EVALUATION_ROWS = 64
-"""Rows of held-out text scored during training; the whole held-out set is `parrotlet-train evaluate`'s."""
+BuildNetwork = Callable[[Recipe, int], nn.Module]
 
 
 @dataclass(slots=True)
 class _Run:
     """Everything one run holds while it goes on."""
 
-    accelerator: Accelerator
+    session: Session
     config: FitConfig
-    network: torch.nn.Module
-    optimizers: list[Any]  # Any: accelerate's wrapper is untyped
     progress: Progress
-    identity: str
+    average: WeightAverage
+    identity: Identity
     folder: Path
+    journal: Journal
+    tokenizer: CodeTokenizer
+    heldout: HeldOut
+    prompts: list[Prompt]
+    started: float
+    """What the clock showed when the run was 0 seconds old."""
+    saved_at: float = 0.0
+    """Seconds of the run at its last checkpoint."""
+    save_is_waiting: bool = False
+    """A checkpoint is due, but the loss is far above its lowest."""
+    unread: list[tuple[StepResult, dict[str, float]]] = field(default_factory=list)
+    """Steps whose results nobody has waited for yet, with what else is told of them."""
+
+    @property
+    def share(self) -> float:
+        progress = self.progress
+        return share_done(self.config, step=progress.step, tokens=progress.tokens, seconds=progress.seconds)
 
 
-def fit(recipe: Recipe, run_dir: Path) -> Path:
-    """Train the recipe's model in `run_dir`, from its last checkpoint if it has one; returns the final checkpoint.
+def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> Path:
+    """Train a network in `run_dir`, from its last checkpoint if it has one; returns the final checkpoint.
 
     Ctrl-C and SIGTERM end it behind the step that is running, with a checkpoint.
 
     Raises:
         CheckpointError: the checkpoint is of another recipe or corpus, or cannot be written.
         CorpusError: the packed tokens are missing, damaged or too few.
+        DivergenceError: the loss is no number or has jumped; the message names the last good checkpoint.
+        RecipeError: this machine cannot do what the recipe asks.
         KeyboardInterrupt: interrupted; the checkpoint is written.
     """
     config = recipe.fit
     if config.threads:
         torch.set_num_threads(config.threads)
-    set_seed(recipe.seed)
-    packed = run_dir / "packed"
     tokenizer = CodeTokenizer.load(run_dir / "tokenizer" / "tokenizer.json")
     rows = Rows.open(
-        packed,
+        run_dir / "packed",
         tokenizer,
         row_tokens=config.row_tokens,
         seed=recipe.seed,
         fim_rate=config.fim_rate,
         spm_share=config.spm_share,
     )
-    run = _start(recipe, run_dir, tokenizer.vocab_size, read_index(packed)["content_hash"])
-    heldout = TokenStream.open(packed, "heldout")
+    set_seed(recipe.seed)
+    session = Session.start(build(recipe, tokenizer.vocab_size), config, run_dir)
+    set_seed(recipe.seed + session.accelerator.process_index)  # processes must not drop out the same units
+    run = _open(recipe, run_dir, session, tokenizer)
     try:
         with Interruption() as interruption:
-            _train(run, rows, heldout, interruption)
+            _train(run, rows, interruption)
     finally:
-        run.accelerator.end_training()
+        run.journal.close()
     checkpoint = latest_checkpoint(run.folder)
     assert checkpoint is not None, "the last step is followed by a checkpoint"
     return checkpoint
 
 
-def _start(recipe: Recipe, run_dir: Path, vocab_size: int, content_hash: str) -> _Run:
-    accelerator = Accelerator(
-        mixed_precision=_precision(recipe.fit),
-        gradient_accumulation_steps=recipe.fit.accumulate,
-        log_with="tensorboard",
-        project_dir=str(run_dir),
-    )
-    network = build_network(recipe, vocab_size)
-    prepared = accelerator.prepare(network, *build_optimizers(network, recipe.fit))
-    folder = run_dir / "checkpoints"
-    run = _Run(
-        accelerator=accelerator,
+def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokenizer) -> _Run:
+    packed, folder = run_dir / "packed", run_dir / "checkpoints"
+    index = read_index(packed)
+    identity: Identity = {
+        "model": asdict(recipe.model),
+        "seed": recipe.seed,
+        "row_tokens": recipe.fit.row_tokens,
+        "corpus": index["content_hash"],
+    }
+    average = WeightAverage(session.plain_network, recipe.fit.ema_decay)
+    progress = _resume(folder, session, average, identity)
+    stream = TokenStream.open(packed, "heldout")
+    return _Run(
+        session=session,
         config=recipe.fit,
-        network=prepared[0],
-        optimizers=list(prepared[1:]),
-        progress=Progress(),
-        identity=digest(recipe.model, recipe.seed, recipe.fit.batch_rows, recipe.fit.row_tokens, content_hash),
+        progress=progress,
+        average=average,
+        identity=identity,
         folder=folder,
+        journal=Journal(session, run_dir, progress),
+        tokenizer=tokenizer,
+        heldout=HeldOut(
+            stream=stream,
+            num_bytes=index["splits"]["heldout"]["bytes"],
+            row_tokens=recipe.fit.row_tokens,
+            max_rows=recipe.fit.eval_rows,
+        ),
+        prompts=draw_prompts(
+            stream,
+            tokenizer,
+            count=recipe.fit.samples,
+            seed=recipe.seed,
+            context_tokens=recipe.fit.row_tokens,
+        ),
+        started=time.monotonic() - progress.seconds,
+        saved_at=progress.seconds,
     )
-    for optimizer in run.optimizers:
-        for group in optimizer.param_groups:
-            group["peak_lr"] = group["lr"]
-    accelerator.init_trackers("curves")
+
+
+def _resume(folder: Path, session: Session, average: WeightAverage, identity: Identity) -> Progress:
     checkpoint = latest_checkpoint(folder)
-    if checkpoint is not None:
-        _resume(run, checkpoint)
-    return run
-
-
-def _resume(run: _Run, checkpoint: Path) -> None:
-    groups = [_settings_of_groups(optimizer) for optimizer in run.optimizers]
-    run.progress = load_checkpoint(checkpoint, run.accelerator, run.identity)
-    for optimizer, settings in zip(run.optimizers, groups, strict=True):
-        for group, values in zip(optimizer.param_groups, settings, strict=True):
-            group.update(values)  # the recipe's, not those of the checkpoint
-    run.accelerator.print(f"resuming from {checkpoint} after {run.progress.step} steps")
-
-
-def _settings_of_groups(optimizer: Any) -> list[dict[str, Any]]:  # Any: torch's own type of a group
-    return [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-
-
-def _precision(config: FitConfig) -> str:
-    """bf16 where the device multiplies it natively; fp32 elsewhere."""
-    if config.precision != "auto":
-        return {"bf16": "bf16", "fp32": "no"}[config.precision]
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
-
-
-def _train(run: _Run, rows: Rows, heldout: TokenStream, interruption: Interruption) -> None:
-    """Steps until the budget is spent; this is the loop. A run that was finished before takes none."""
-    batches = iter(_loader(run, rows))
-    started = time.monotonic() - run.progress.seconds
-    saved_at = run.progress.seconds
-    show = run.accelerator.is_main_process
-    with tqdm(
-        total=1.0,
-        desc="training",
-        disable=not show,
-        mininterval=1.0,
-        miniters=0,
-        bar_format="{desc} {percentage:3.0f}%|{bar}|{postfix}",
-    ) as bar:
-        while _share_done(run) < 1.0:
-            _set_learning_rate(run)
-            loss = _step(run, batches)
-            seconds, interrupted = _agreed(run, time.monotonic() - started, interruption)
-            run.progress.advance(
-                seconds=seconds,
-                tokens=_rows_per_step(run) * run.config.row_tokens,
-                loss=loss,
-            )
-            _show(run, bar, loss)
-            finished = _share_done(run) >= 1.0
-            if finished or (run.config.eval_steps and run.progress.step % run.config.eval_steps == 0):
-                _log_heldout(run, heldout, rows)
-            if finished or interrupted or _save_is_due(run, saved_at):
-                save_checkpoint(run.folder, run.accelerator, run.progress, run.identity)
-                saved_at = run.progress.seconds
-            if interrupted and not finished:
-                raise KeyboardInterrupt
-
-
-def _agreed(run: _Run, seconds: float, interruption: Interruption) -> tuple[float, bool]:
-    """The clock and the wish to stop that all processes share: if each had its own, one would wait for the others."""
-    if run.accelerator.num_processes == 1:
-        return seconds, interruption.requested
-    mine = torch.tensor([[seconds, float(interruption.requested)]], device=run.accelerator.device)
-    latest, requested = run.accelerator.gather(mine).amax(dim=0).tolist()
-    return latest, bool(requested)
-
-
-def _loader(run: _Run, rows: Rows) -> DataLoader[dict[str, torch.Tensor]]:
-    """This process's share of the rows, from the first that no step has used.
-
-    It gets a generator of its own, because it draws a number when it starts: taken from torch's, a resumed run would
-    drop out other units than an uninterrupted one.
-    """
-    first = run.progress.tokens // run.config.row_tokens
-    mine = _RowNumbers(first + run.accelerator.process_index, run.accelerator.num_processes)
-    return DataLoader(rows, batch_size=run.config.batch_rows, sampler=mine, generator=torch.Generator())
-
-
-class _RowNumbers(torch.utils.data.Sampler[int]):
-    """first, first + stride, ... without end."""
-
-    def __init__(self, first: int, stride: int) -> None:
-        self._first, self._stride = first, stride
-
-    def __iter__(self) -> Any:  # Any: an endless iterator of int; Sampler's own annotation asks for Iterator
-        number = self._first
-        while True:
-            yield number
-            number += self._stride
-
-
-def _rows_per_step(run: _Run) -> int:
-    return run.config.batch_rows * run.config.accumulate * int(run.accelerator.num_processes)
-
-
-def _share_done(run: _Run) -> float:
-    """How much of the run is done, 0 to 1 and beyond: by steps or by time, whichever is further."""
-    by_steps = run.progress.step / run.config.max_steps if run.config.max_steps else 0.0
-    by_time = run.progress.seconds / (60 * run.config.minutes) if run.config.minutes else 0.0
-    return max(by_steps, by_time)
-
-
-def _set_learning_rate(run: _Run) -> None:
-    factor = learning_rate_factor(_share_done(run), run.config)
-    for optimizer in run.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak_lr"] * factor
-
-
-def _step(run: _Run, batches: Any) -> float:  # Any: the loader's iterator
-    """One optimizer step over `accumulate` batches; returns the mean loss in nats a token."""
-    total = 0.0
-    for _ in range(run.config.accumulate):
-        batch = {name: tensor.to(run.accelerator.device) for name, tensor in next(batches).items()}
-        with run.accelerator.accumulate(run.network):
-            loss = _loss(run, batch)
-            run.accelerator.backward(loss)
-            if run.accelerator.sync_gradients and run.config.clip_norm:
-                run.accelerator.clip_grad_norm_(run.network.parameters(), run.config.clip_norm)
-            for optimizer in run.optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-        total += loss.item()
-    return total / run.config.accumulate
-
-
-def _loss(run: _Run, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    with run.accelerator.autocast():
-        logits_BTV = run.network(batch["ids"])
-    return F.cross_entropy(logits_BTV.flatten(0, 1).float(), batch["labels"].flatten(), ignore_index=IGNORED_LABEL)
-
-
-def _show(run: _Run, bar: Any, loss: float) -> None:  # Any: tqdm is untyped
-    progress = run.progress
-    share = _share_done(run)
-    left = progress.seconds * (1 - share) / share if share else math.inf
-    bar.set_postfix_str(
-        f" step {progress.step}, loss {progress.smooth_loss:.3f}, {progress.tokens / progress.seconds:,.0f} tokens/s, "
-        f"{max(0.0, left) / 60:.1f} min left",
-        refresh=False,
+    if checkpoint is None:
+        return Progress()
+    settings = session.settings_of_groups()
+    progress = load_checkpoint(
+        checkpoint, session.accelerator, identity, lambda path, found: average.load(path, found.num_averaged)
     )
-    bar.update(min(share, 1.0) - bar.n)
-    rate = run.optimizers[0].param_groups[0]["lr"]
-    run.accelerator.log({"loss": loss, "learning_rate": rate, "tokens": progress.tokens}, step=progress.step)
+    session.restore_settings(settings)
+    session.rows_at_once = min(progress.rows_at_once or session.rows_at_once, session.rows_at_once)
+    session.accelerator.print(f"resuming from {checkpoint} after {progress.step} steps")
+    return progress
 
 
-def _save_is_due(run: _Run, saved_at: float) -> bool:
-    by_steps = run.config.checkpoint_steps and run.progress.step % run.config.checkpoint_steps == 0
+def _train(run: _Run, rows: Rows, interruption: Interruption) -> None:
+    """Steps until the budget is spent; this is the loop. A run that was finished before takes none."""
+    session = run.session
+    batches = read_batches(
+        rows,
+        run.config.batch_rows,
+        first=run.progress.rows + session.accelerator.process_index,
+        stride=session.num_processes,
+        pinned=session.accelerator.device.type == "cuda",
+    )
+    feed = Feed(batches, session.accelerator.device)
+    while run.share < 1.0:
+        _step(run, feed)
+        if not _is_time_to_look(run):
+            continue
+        interrupted = _look(run, interruption)
+        finished = run.share >= 1.0
+        is_best = _evaluate(run) if finished or _is_due(run, run.config.eval_steps) else False
+        if finished or interrupted or is_best or _is_good_time_to_save(run):
+            _save(run)
+        run.journal.plot(at_once=finished or interrupted)
+        if interrupted and not finished:
+            raise KeyboardInterrupt
+
+
+def _step(run: _Run, feed: Feed) -> None:
+    """One optimizer step, its result left unread."""
+    progress, session, share = run.progress, run.session, run.share
+    rate = session.set_learning_rate(learning_rate_factor(share, run.config))
+    num_rows = rows_of_step(share, run.config, session.num_processes)
+    result = take_step(session, feed.take(num_rows // session.num_processes), row_parts(share, run.config))
+    if run.config.ema_decay and share >= run.config.ema_from:
+        run.average.update()
+    is_alone = session.num_processes == 1  # processes agree on the time when they look
+    progress.advance(
+        seconds=time.monotonic() - run.started if is_alone else progress.seconds,
+        rows=num_rows,
+        tokens=num_rows * run.config.row_tokens,
+    )
+    run.unread.append((result, {"step": progress.step, "tokens": progress.tokens, "learning_rate": rate}))
+
+
+def _is_time_to_look(run: _Run) -> bool:
+    """Whether to wait for the device: where that costs nothing, every `log_steps`, and where something else is due."""
+    return (
+        run.session.accelerator.device.type == "cpu"
+        or len(run.unread) >= run.config.log_steps
+        or run.share >= 1.0
+        or _is_due(run, run.config.eval_steps)
+        or _is_due(run, run.config.checkpoint_steps)
+    )
+
+
+def _look(run: _Run, interruption: Interruption) -> bool:
+    """Read, judge and tell what the last steps came to; returns whether any process was asked to stop.
+
+    Raises: DivergenceError.
+    """
+    session, progress = run.session, run.progress
+    seconds, interrupted = _agreed(session, time.monotonic() - run.started, interruption.requested)
+    progress.seconds = seconds
+    losses = session.total(torch.stack([result.loss for result, _ in run.unread])).tolist()
+    norms = torch.stack([result.gradient_norm for result, _ in run.unread]).tolist()
+    entries = []
+    for loss, norm, (_, entry) in zip(losses, norms, run.unread, strict=True):
+        _judge(run, int(entry["step"]), loss, norm)
+        progress.note_loss(loss)
+        entries.append({**entry, "loss": loss, "gradient_norm": norm})
+    run.unread.clear()
+    run.journal.steps(entries, progress, run.share)
+    return interrupted
+
+
+def _agreed(session: Session, seconds: float, requested: bool) -> tuple[float, bool]:
+    """The clock and the wish to stop that all processes share: if each had its own, one would wait for the others."""
+    if session.num_processes == 1:
+        return seconds, requested
+    mine = torch.tensor([[seconds, float(requested)]], device=session.accelerator.device)
+    latest, any_requested = session.accelerator.gather(mine).amax(dim=0).tolist()
+    return latest, bool(any_requested)
+
+
+def _judge(run: _Run, step: int, loss: float, norm: float) -> None:
+    scaled = run.session.accelerator.mixed_precision == "fp16"
+    try:
+        judge_step(run.progress, step, loss, norm, spike_nats=run.config.spike_nats, scaled=scaled)
+    except DivergenceError as error:
+        last = latest_checkpoint(run.folder)
+        kept = f"{last} is the last good checkpoint" if last else "there is no checkpoint yet"
+        raise DivergenceError(
+            f"{error}; {kept}: lower fit.learning_rate, now {run.config.learning_rate:g}, and run again"
+        ) from error
+
+
+def _evaluate(run: _Run) -> bool:
+    """Look at the held-out loss and write samples; returns whether what would be exported is better than ever."""
+    loss = run.heldout.score(run.session)
+    if loss is not None:
+        run.journal.heldout("heldout_loss", loss, run.progress)
+    if run.average.num_updates:
+        with run.average.in_place():
+            of_mean = run.heldout.score(run.session)
+        if of_mean is not None:
+            run.journal.heldout("heldout_loss_of_mean", of_mean, run.progress)
+            loss = of_mean if run.config.export == "average" else loss
+    run.journal.samples(complete(run.session, run.prompts, run.tokenizer), run.progress)
+    return loss is not None and run.progress.note_heldout(loss.nats)
+
+
+def _is_due(run: _Run, every: int) -> bool:
+    return bool(every) and run.progress.step % every == 0
+
+
+def _is_good_time_to_save(run: _Run) -> bool:
+    """Whether a checkpoint is due; it waits while the loss may be jumping, so that the last one is from before."""
     minutes = run.config.checkpoint_minutes
-    by_time = minutes and run.progress.seconds - saved_at > 60 * minutes
-    return bool(by_steps or by_time)
+    by_time = minutes and run.progress.seconds - run.saved_at > 60 * minutes
+    run.save_is_waiting |= bool(by_time) or _is_due(run, run.config.checkpoint_steps)
+    return run.save_is_waiting and not run.progress.steps_above
 
 
-@torch.no_grad()
-def _log_heldout(run: _Run, heldout: TokenStream, rows: Rows) -> None:
-    """Mean loss over held-out rows from all its length, plain left-to-right text."""
-    if len(heldout) <= rows.row_tokens:
-        return
-    run.network.eval()
-    losses = []
-    num_windows = (len(heldout) - 1) // rows.row_tokens
-    for window in range(0, num_windows, max(1, num_windows // EVALUATION_ROWS)):
-        ids = torch.from_numpy(heldout.read(window * rows.row_tokens, rows.row_tokens + 1)).to(run.accelerator.device)
-        losses.append(_loss(run, {"ids": ids[None, :-1], "labels": ids[None, 1:]}).item())
-    run.network.train()
-    loss = sum(losses) / len(losses)
-    run.accelerator.log({"heldout_loss": loss}, step=run.progress.step)
-    run.accelerator.print(f"\nstep {run.progress.step}: held-out loss {loss:.4f} nats a token")
+def _save(run: _Run) -> None:
+    progress, session = run.progress, run.session
+    progress.num_averaged = run.average.num_updates
+    if session.rows_at_once != run.config.batch_rows:
+        progress.rows_at_once = session.rows_at_once
+    save_checkpoint(
+        run.folder, session.accelerator, progress, run.identity, keep=run.config.keep, save_more=run.average.save
+    )
+    run.saved_at, run.save_is_waiting = progress.seconds, False

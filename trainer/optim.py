@@ -1,41 +1,77 @@
-"""Optimizers and the learning-rate schedule. Knows nothing of data or of where the run happens."""
+"""Optimizers, and which parameters each of them updates and decays. Knows neither data nor where the run happens."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lsp_server.errors import RecipeError
-from trainer.config import FitConfig
+from trainer.fit_config import FitConfig
 
 ADAMW_SHARE_BESIDE_MUON = 0.3
 """AdamW's learning rate for embeddings and norms beside Muon's for matrices: embeddings tolerate less at our batch."""
+JOINT_PROJECTION = "c_attn"
+"""GPT-2's name for queries, keys and values in one matrix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterKinds:
+    """A network's parameters, each in one kind; tied ones count once.
+
+    Matrices decay; embeddings (a tied output layer with them), norms and biases do not.
+    Source: minGPT, `configure_optimizers`, after the GPT papers' decay "on all non bias or gain weights".
+    """
+
+    block_matrices: list[tuple[str, nn.Parameter]]
+    """Inside the repeated blocks: what Muon is for."""
+    other_matrices: list[nn.Parameter]
+    embeddings: list[nn.Parameter]
+    vectors: list[nn.Parameter]
+
+    @classmethod
+    def of(cls, network: nn.Module) -> ParameterKinds:
+        tables = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
+        in_blocks = {
+            id(parameter)
+            for module in network.modules()
+            if isinstance(module, nn.ModuleList)
+            for parameter in module.parameters()
+        }
+        kinds = cls(block_matrices=[], other_matrices=[], embeddings=[], vectors=[])
+        for name, parameter in network.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            if id(parameter) in tables:
+                kinds.embeddings.append(parameter)
+            elif parameter.ndim != 2:
+                kinds.vectors.append(parameter)
+            elif id(parameter) in in_blocks:
+                kinds.block_matrices.append((name, parameter))
+            else:
+                kinds.other_matrices.append(parameter)
+        return kinds
 
 
 def build_optimizers(network: nn.Module, config: FitConfig) -> list[torch.optim.Optimizer]:
     """AdamW over everything, or Muon over the blocks' matrices beside AdamW over the rest.
 
-    Matrices and embeddings decay; biases and norms do not.
-
     Raises: RecipeError when torch is too old to have Muon.
     """
-    named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
-    matrices = [parameter for name, parameter in named if parameter.ndim == 2 and ".h." in f".{name}"]
-    tables = [parameter for name, parameter in named if parameter.ndim == 2 and ".h." not in f".{name}"]
-    vectors = [parameter for _, parameter in named if parameter.ndim < 2]
+    kinds = ParameterKinds.of(network)
+    matrices = [parameter for _, parameter in kinds.block_matrices]
+    plain = [*kinds.embeddings, *kinds.vectors]
     if config.optimizer == "adamw":
-        return [_adamw([*matrices, *tables], vectors, config, config.learning_rate)]
+        return [_adamw([*matrices, *kinds.other_matrices], plain, config, config.learning_rate)]
     if not hasattr(torch.optim, "Muon"):
         raise RecipeError(f'fit.optimizer is "muon", which torch {torch.__version__} lacks: use 2.9 or "adamw"')
-    muon = torch.optim.Muon(
-        matrices,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        adjust_lr_fn="match_rms_adamw",  # AdamW's learning rates carry over. Source: Moonlight, arXiv 2502.16982
-    )
-    return [muon, _adamw(tables, vectors, config, config.learning_rate * ADAMW_SHARE_BESIDE_MUON)]
+    if not matrices:
+        raise RecipeError('fit.optimizer is "muon", but the network has no repeated blocks: use "adamw"')
+    beside = _adamw(kinds.other_matrices, plain, config, config.learning_rate * ADAMW_SHARE_BESIDE_MUON)
+    return [_muon(kinds.block_matrices, config), beside]
 
 
 def _adamw(
@@ -46,16 +82,50 @@ def _adamw(
         {"params": others, "weight_decay": 0.0},
     ]
     first, second = config.betas
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(first, second), fused=True)
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=learning_rate, betas=(first, second), fused=True
+    )
 
 
-def learning_rate_factor(progress: float, config: FitConfig) -> float:
-    """What the peak learning rate is multiplied with after `progress` (0 to 1) of the run."""
-    progress = min(max(progress, 0.0), 1.0)
-    if progress < config.warmup_share:
-        return max(progress / config.warmup_share, 0.01)
-    after_warmup = 1 - config.warmup_share
-    if config.schedule == "cosine" and after_warmup:
-        return 0.5 * (1 + math.cos(math.pi * (progress - config.warmup_share) / after_warmup))
-    decay_share = config.decay_share if config.schedule == "wsd" else after_warmup
-    return min(1.0, (1 - progress) / decay_share) if decay_share else 1.0
+def _muon(named: list[tuple[str, nn.Parameter]], config: FitConfig) -> torch.optim.Optimizer:
+    joint = [parameter for name, parameter in named if JOINT_PROJECTION in name]
+    single = [parameter for name, parameter in named if JOINT_PROJECTION not in name]
+    groups = [{"params": single, "num_parts": 1}, {"params": joint, "num_parts": 3}]
+    return _split_muon_class()(
+        [group for group in groups if group["params"]],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        adjust_lr_fn="match_rms_adamw",  # AdamW's learning rates carry over. Source: Moonlight, arXiv 2502.16982
+    )
+
+
+def _split_muon_class() -> type[torch.optim.Muon]:
+    """Made when it is asked for: older versions of torch have no Muon."""
+
+    class SplitMuon(torch.optim.Muon):
+        """Muon that makes queries, keys and values orthogonal each by itself, where they share a matrix.
+
+        Source: Keller Jordan's post on Muon, "applied to Q, K and V separately". Each group says its `num_parts`;
+        the momentum stays one tensor a parameter, so that checkpoints fit either way.
+        """
+
+        def _init_group(
+            self,
+            group: MutableMapping[str, Any],  # Any: torch's own type of a group
+            params_with_grad: list[Tensor],
+            grads: list[Tensor],
+            muon_momentum_bufs: list[Tensor],
+        ) -> bool:
+            whole: tuple[list[Tensor], ...] = ([], [], [])
+            has_complex = super()._init_group(group, *whole)
+            for tensors, parts in zip(whole, (params_with_grad, grads, muon_momentum_bufs), strict=True):
+                for tensor in tensors:
+                    parts += tensor.chunk(group["num_parts"], dim=_long_axis(tensor))
+            return has_complex
+
+    return SplitMuon
+
+
+def _long_axis(tensor: Tensor) -> int:
+    """Along which the parts of a joint matrix lie: outputs of a Linear, columns of GPT-2's original Conv1D."""
+    return 0 if tensor.shape[0] >= tensor.shape[1] else 1

@@ -5,6 +5,7 @@ The run's folder remembers it, changes included, so that the next stage goes on 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def recipe_of_run(
         recipe, content = parse_recipe(table), to_toml(table).encode()
     if changes or sources or path.resolve() != remembered.resolve():
         run_dir.mkdir(parents=True, exist_ok=True)
-        partial = remembered.with_suffix(".partial")
+        partial = remembered.with_suffix(f".{os.getpid()}.partial")  # of several processes, each writes the same
         partial.write_bytes(content)
         partial.replace(remembered)
     return recipe

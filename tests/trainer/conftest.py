@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from lsp_server.model.tokenizer import CodeTokenizer
+from trainer.config import FitConfig, ModelConfig, PackingConfig, PromptConfig, Recipe
 from trainer.corpus.store import CorpusManifest, Document, ShardWriter, Split, corpus_digest, write_manifest
+from trainer.packing import pack
 
 WriteFiles = Callable[[Path, Mapping[str, str | bytes]], Path]
 MakeRepository = Callable[..., Path]
@@ -114,3 +118,56 @@ def make_corpus(tmp_path: Path) -> MakeCorpus:
         return folder
 
     return make
+
+
+TEXTS = [f"def function_{n}(value):\n    return value * {n} + 1\n" * 6 for n in range(16)]
+
+
+@pytest.fixture
+def packed_run(make_corpus: MakeCorpus, code_tokenizer: CodeTokenizer, tmp_path: Path) -> Path:
+    """A run's folder, ready to be trained in."""
+    run = tmp_path / "run"
+    (run / "tokenizer").mkdir(parents=True)
+    code_tokenizer.save(run / "tokenizer" / "tokenizer.json")
+    corpus = make_corpus(TEXTS, ["value = 1\n" * 60])
+    pack(corpus, run / "tokenizer" / "tokenizer.json", run / "packed", PackingConfig())
+    return run
+
+
+@pytest.fixture
+def tiny_recipe() -> Callable[..., Recipe]:
+    """A run of 12 steps with dropout and filling in; what is given changes its [fit]."""
+
+    def make(**changes: Any) -> Recipe:
+        values = {
+            "batch_rows": 4,
+            "row_tokens": 48,
+            "max_steps": 12,
+            "learning_rate": 5e-3,
+            "checkpoint_steps": 5,
+            "checkpoint_minutes": 0.0,
+            "eval_steps": 0,
+            "samples": 0,
+            "precision": "fp32",
+            "threads": 1,
+            **changes,
+        }
+        shape = ModelConfig(num_layers=2, num_heads=2, width=32, context_tokens=64, dropout=0.1)
+        prompt = PromptConfig(suffix_tokens=8, new_tokens=8)
+        return Recipe(run="tiny", seed=5, model=shape, prompt=prompt, fit=FitConfig(**values))
+
+    return make
+
+
+@pytest.fixture
+def fresh_accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """accelerate keeps one state for the process; each test gets a new one, and torch its threads back."""
+    from accelerate.state import AcceleratorState, GradientState
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # tiny products: a second thread only waits
+    monkeypatch.setattr("trainer.journal.plot_curves", lambda *_: None)  # tested by itself; a second a run
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    torch.set_num_threads(threads)

@@ -67,7 +67,7 @@ def run_dir(tmp_path: Path, network: GPT2) -> Path:
     checkpoint.mkdir(parents=True)
     save_file(network.state_dict(), checkpoint / "model.safetensors")
     progress = {"step": 10, "tokens": 5120, "seconds": 60.0, "smooth_loss": 3.0}
-    (checkpoint / "progress.json").write_text(json.dumps({"format_version": 1, "identity": "x", **progress}))
+    (checkpoint / "progress.json").write_text(json.dumps({"format_version": 2, "identity": {}, **progress}))
     return tmp_path
 
 

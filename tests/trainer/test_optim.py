@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 from lsp_server.errors import RecipeError
 from lsp_server.model.gpt2 import GPT2, GPT2Config
 from trainer.config import FitConfig
-from trainer.optim import build_optimizers, learning_rate_factor
+from trainer.optim import build_optimizers
 
 
 def fit_config(**values: Any) -> FitConfig:
@@ -26,7 +25,7 @@ def network() -> GPT2:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_every_parameter_is_in_one_group_and_only_matrices_decay(network: GPT2, optimizer: str) -> None:
+def test_every_parameter_is_in_one_group_and_only_the_blocks_matrices_decay(network: GPT2, optimizer: str) -> None:
     optimizers = build_optimizers(network, fit_config(optimizer=optimizer, weight_decay=0.1))
     groups = [group for each in optimizers for group in each.param_groups]
 
@@ -34,7 +33,8 @@ def test_every_parameter_is_in_one_group_and_only_matrices_decay(network: GPT2, 
     assert sorted(assigned) == sorted(id(parameter) for parameter in network.parameters())
     for group in groups:
         for parameter in group["params"]:
-            assert group["weight_decay"] == (0.1 if parameter.ndim == 2 else 0.0)
+            is_table = parameter is network.wte.weight or parameter is network.wpe.weight
+            assert group["weight_decay"] == (0.1 if parameter.ndim == 2 and not is_table else 0.0)
 
 
 def test_muon_gets_the_blocks_matrices_and_nothing_else(network: GPT2) -> None:
@@ -45,7 +45,66 @@ def test_muon_gets_the_blocks_matrices_and_nothing_else(network: GPT2) -> None:
     expected = {name for name, parameter in network.named_parameters() if "h." in name and parameter.ndim == 2}
     assert matrices == expected
     assert len(matrices) == 8
+    assert adamw.param_groups[0]["weight_decay"] == 0.0, "embeddings, norms and biases are left to it"
     assert adamw.param_groups[0]["lr"] < muon.param_groups[0]["lr"] == 0.01
+
+
+def test_muon_makes_queries_keys_and_values_orthogonal_each_by_itself(network: GPT2) -> None:
+    joint = network.h[0].attn.c_attn.weight
+    before = joint.detach().clone()
+    muon, _ = build_optimizers(network, fit_config(optimizer="muon", learning_rate=0.01, weight_decay=0.0))
+    gradients = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(2)) * torch.tensor(
+        [1.0, 100.0, 1e4]
+    ).view(3, 1, 1)
+    joint.grad = gradients.reshape(48, 16)
+
+    muon.step()
+
+    for part, gradient in zip((before - joint.detach()).chunk(3), gradients, strict=True):
+        alone = torch.nn.Parameter(torch.zeros(16, 16))
+        alone.grad = gradient.clone()
+        torch.optim.Muon([alone], lr=0.01, weight_decay=0.0, adjust_lr_fn="match_rms_adamw").step()
+        torch.testing.assert_close(part, -alone.detach(), atol=1e-6, rtol=1e-3)
+
+
+def test_a_joint_matrix_the_other_way_round_is_cut_along_its_columns() -> None:
+    """GPT-2's original Conv1D keeps inputs in rows."""
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.c_attn = torch.nn.Parameter(torch.zeros(4, 12))
+
+    network = torch.nn.Module()
+    network.h = torch.nn.ModuleList([Block()])
+    network.head = torch.nn.Linear(4, 4)
+    muon, _ = build_optimizers(network, fit_config(optimizer="muon", weight_decay=0.0))
+    weight = network.h[0].c_attn
+    weight.grad = torch.cat([torch.eye(4), 100 * torch.eye(4), 1e4 * torch.eye(4)], dim=1)
+
+    muon.step()
+
+    first, second, third = weight.detach().chunk(3, dim=1)
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(first, third)
+
+
+def test_tied_embeddings_count_once_and_a_head_of_its_own_decays() -> None:
+    network = torch.nn.Module()
+    network.table = torch.nn.Embedding(8, 4)
+    network.tied = torch.nn.Linear(4, 8, bias=False)
+    network.tied.weight = network.table.weight
+    network.head = torch.nn.Linear(4, 8)
+
+    decayed, plain = build_optimizers(network, fit_config())[0].param_groups
+
+    assert [id(each) for each in decayed["params"]] == [id(network.head.weight)]
+    assert {id(each) for each in plain["params"]} == {id(network.table.weight), id(network.head.bias)}
+
+
+def test_muon_without_blocks_is_refused() -> None:
+    with pytest.raises(RecipeError, match='no repeated blocks: use "adamw"'):
+        build_optimizers(torch.nn.Linear(4, 4), fit_config(optimizer="muon"))
 
 
 def test_muon_without_a_torch_that_has_it_is_refused(network: GPT2, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,58 +130,3 @@ def test_a_few_steps_lower_the_loss(network: GPT2, optimizer: str) -> None:
             each.zero_grad()
 
     assert loss().item() < before - 0.1
-
-
-def curve(config: FitConfig) -> list[float]:
-    return [learning_rate_factor(step / 100, config) for step in range(101)]
-
-
-@pytest.mark.parametrize("schedule", ["wsd", "linear", "cosine"])
-def test_every_schedule_warms_up_to_1_and_ends_at_0(schedule: str) -> None:
-    factors = curve(fit_config(schedule=schedule, warmup_share=0.1, decay_share=0.3))
-
-    assert 0 < factors[0] <= 0.1
-    assert all(left < right for left, right in pairwise(factors[:11]))
-    assert factors[10] == pytest.approx(1.0)
-    assert factors[100] == pytest.approx(0.0, abs=1e-9)
-    assert all(left >= right for left, right in pairwise(factors[10:]))
-
-
-def test_wsd_stays_and_then_falls_in_a_line() -> None:
-    factors = curve(fit_config(schedule="wsd", warmup_share=0.1, decay_share=0.4))
-
-    assert factors[10:60] == [1.0] * 50
-    assert factors[60:] == pytest.approx([(100 - step) / 40 for step in range(60, 101)])
-
-
-def test_linear_falls_from_the_end_of_the_warm_up() -> None:
-    factors = curve(fit_config(schedule="linear", warmup_share=0.2))
-
-    assert factors[20:] == pytest.approx([(100 - step) / 80 for step in range(20, 101)])
-
-
-def test_cosine_is_at_half_in_the_middle() -> None:
-    factors = curve(fit_config(schedule="cosine", warmup_share=0.0, decay_share=0.0))
-
-    assert factors[0] == 1.0
-    assert factors[50] == pytest.approx(0.5)
-    assert factors[25] + factors[75] == pytest.approx(1.0)
-
-
-def test_wsd_without_a_decay_stays_to_the_end() -> None:
-    assert learning_rate_factor(1.0, fit_config(warmup_share=0.1, decay_share=0.0)) == 1.0
-
-
-@pytest.mark.parametrize("schedule", ["wsd", "linear", "cosine"])
-def test_a_run_that_only_warms_up_is_possible(schedule: str) -> None:
-    factors = curve(fit_config(schedule=schedule, warmup_share=1.0, decay_share=0.0))
-
-    assert factors[50] == pytest.approx(0.5)
-    assert factors[100] <= 1.0
-
-
-def test_progress_beyond_the_end_changes_nothing() -> None:
-    config = fit_config()
-
-    assert learning_rate_factor(1.5, config) == learning_rate_factor(1.0, config)
-    assert learning_rate_factor(-1.0, config) == learning_rate_factor(0.0, config)

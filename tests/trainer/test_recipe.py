@@ -43,7 +43,7 @@ def test_unknown_key_names_the_nearest_right_one(table: dict[str, Any], suggesti
         ({"fit": {"max_steps": 5, "batch_rows": True}}, "fit.batch_rows is True: give a value of type int"),
         ({"fit": {"max_steps": 5, "optimizer": "sgd"}}, "choose one of 'adamw', 'muon'"),
         ({"fit": {"max_steps": -1}}, "fit.max_steps is -1: choose a value of at least 0"),
-        ({"fit": {"max_steps": 0}}, "fit.max_steps and fit.minutes are both 0"),
+        ({"fit": {"max_steps": 0}}, "fit.max_steps, fit.max_tokens and fit.minutes are all 0"),
         ({"fit": {"max_steps": 5, "betas": [0.9]}}, "fit.betas is [0.9]: give two values"),
         ({"fit": {"max_steps": 5, "learning_rate": float("nan")}}, "fit.learning_rate is nan"),
         ({"fit": {"max_steps": 5, "warmup_share": 0.6, "decay_share": 0.6}}, "add up to 1.2"),
