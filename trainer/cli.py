@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lsp_server.errors import CorpusError, ParrotletError
 from trainer.ladder import command as ladder
+from trainer.tuning import interpolation
 
 if TYPE_CHECKING:
     from trainer.config import Recipe
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     chain.set_defaults(command=_run_all)
     ladder.add_parser(commands, common)
+    interpolation.add_parser(commands, common)
     return parser
 
 

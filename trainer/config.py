@@ -16,6 +16,7 @@ from lsp_server.errors import RecipeError
 from trainer.fit_config import FitConfig as FitConfig  # read from here by the stages
 from trainer.ladder.settings import LadderConfig
 from trainer.limits import require as _require
+from trainer.tuning.settings import TuningConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,11 @@ class ModelConfig:
     dropout: float = 0.0
     family: Literal["gpt2", "rnn"] = "gpt2"
     """`rnn` is the ladder's recurrent network with attention; it is trained and measured, never served."""
+    pretrained: str = ""
+    """A folder that transformers loads, or a name on the Hub, to go on from. Layers, heads, width and vocabulary are
+    its own then; `context_tokens` and `dropout` are still this table's."""
+    download: bool = False
+    """Whether a name may be fetched from the Hub; without, it must be in this machine's Hub cache already."""
 
     def __post_init__(self) -> None:
         _require("model.num_layers", self.num_layers, 1, 256)
@@ -151,6 +157,7 @@ class Recipe:
     prompt: PromptConfig = field(default_factory=PromptConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(max_steps=1000))
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    tuning: TuningConfig = field(default_factory=TuningConfig)
     ladder: LadderConfig = field(default_factory=LadderConfig)
 
     def __post_init__(self) -> None:
@@ -162,6 +169,8 @@ class Recipe:
                 f'packing.dtype is "uint16", which cannot hold tokenizer.vocab_size {self.tokenizer.vocab_size}: '
                 'choose "auto" or "uint32"'
             )
+        if self.model.pretrained and self.model.family == "rnn":
+            raise RecipeError('model.family is "rnn", which model.pretrained cannot be: leave one of them out')
         if self.fit.row_tokens > self.model.context_tokens:
             raise RecipeError(
                 f"fit.row_tokens is {self.fit.row_tokens}, more than model.context_tokens {self.model.context_tokens}: "

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from accelerate.utils import set_seed
 from torch import nn
+from torch.utils.data import Dataset
 
 from lsp_server.errors import DivergenceError
 from lsp_server.model.tokenizer import CodeTokenizer
@@ -22,7 +23,7 @@ from trainer.checkpoint import Identity, Progress, latest_checkpoint, load_check
 from trainer.config import Recipe
 from trainer.dataset import Rows
 from trainer.divergence import judge_step
-from trainer.feed import Feed, read_batches
+from trainer.feed import Batch, Feed, read_batches
 from trainer.fit_config import FitConfig
 from trainer.heldout import HeldOut
 from trainer.interruption import Interruption
@@ -33,6 +34,7 @@ from trainer.samples import Prompt, complete, draw_prompts
 from trainer.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
 from trainer.session import Session
 from trainer.steps import StepResult, take_step
+from trainer.tuning.replay import REPLAY, MixedRows
 
 BuildNetwork = Callable[[Recipe, int], nn.Module]
 
@@ -63,6 +65,9 @@ class _Run:
     @property
     def share(self) -> float:
         progress = self.progress
+        looks = self.config.patience * self.config.eval_steps
+        if looks and progress.best_step and progress.step - progress.best_step >= looks:
+            return 1.0  # the held-out loss has stopped falling
         return share_done(self.config, step=progress.step, tokens=progress.tokens, seconds=progress.seconds)
 
 
@@ -82,14 +87,7 @@ def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> P
     if config.threads:
         torch.set_num_threads(config.threads)
     tokenizer = CodeTokenizer.load(run_dir / "tokenizer" / "tokenizer.json")
-    rows = Rows.open(
-        run_dir / "packed",
-        tokenizer,
-        row_tokens=config.row_tokens,
-        seed=recipe.seed,
-        fim_rate=config.fim_rate,
-        spm_share=config.spm_share,
-    )
+    rows = _rows(recipe, run_dir, tokenizer)
     set_seed(recipe.seed)
     session = Session.start(build(recipe, tokenizer.vocab_size), config, run_dir)
     set_seed(recipe.seed + session.accelerator.process_index)  # processes must not drop out the same units
@@ -104,6 +102,26 @@ def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> P
     return checkpoint
 
 
+def _rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> Dataset[Batch]:
+    """The run's training rows, with some to replay among them where a fine-tuning recipe has any."""
+    own = _open_rows(recipe, run_dir, tokenizer)
+    if not recipe.tuning.replay_sources:
+        return own
+    replayed = _open_rows(recipe, run_dir / REPLAY, tokenizer)
+    return MixedRows(tuned=own, replayed=replayed, share=recipe.tuning.replay_share)
+
+
+def _open_rows(recipe: Recipe, folder: Path, tokenizer: CodeTokenizer) -> Rows:
+    return Rows.open(
+        folder / "packed",
+        tokenizer,
+        row_tokens=recipe.fit.row_tokens,
+        seed=recipe.seed,
+        fim_rate=recipe.fit.fim_rate,
+        spm_share=recipe.fit.spm_share,
+    )
+
+
 def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokenizer) -> _Run:
     packed, folder = run_dir / "packed", run_dir / "checkpoints"
     index = read_index(packed)
@@ -113,6 +131,10 @@ def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokeni
         "row_tokens": recipe.fit.row_tokens,
         "corpus": index["content_hash"],
     }
+    if recipe.model.pretrained:
+        tuning = asdict(recipe.tuning)
+        tuning.pop("interpolation")  # of the export's
+        identity["tuning"] = {key: list(value) if isinstance(value, tuple) else value for key, value in tuning.items()}
     average = WeightAverage(session.plain_network, recipe.fit.ema_decay)
     progress = _resume(folder, session, average, identity)
     stream = TokenStream.open(packed, "heldout")
@@ -157,7 +179,7 @@ def _resume(folder: Path, session: Session, average: WeightAverage, identity: Id
     return progress
 
 
-def _train(run: _Run, rows: Rows, interruption: Interruption) -> None:
+def _train(run: _Run, rows: Dataset[Batch], interruption: Interruption) -> None:
     """Steps until the budget is spent; this is the loop. A run that was finished before takes none."""
     session = run.session
     batches = read_batches(

@@ -14,6 +14,10 @@ from trainer.recurrent import RecurrentAttention, RecurrentConfig
 
 def build_network(recipe: Recipe, vocab_size: int) -> nn.Module:
     """The network that the recipe trains, with its first weights drawn from torch's random state."""
+    if recipe.model.pretrained:
+        from trainer.tuning.network import build_tuned  # transformers is slow to load, and peft more so
+
+        return build_tuned(recipe)
     if recipe.model.family == "rnn":
         return RecurrentAttention(_recurrent_config(recipe, vocab_size))
     return GPT2(network_config(recipe, vocab_size))
