@@ -6,7 +6,7 @@ SETUP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug train-embedded ladder \
-	bench-model bench-engine bench-replay clean
+	bench-model bench-engine bench-replay bench-drafts clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -76,6 +76,9 @@ bench-model: $(SETUP) ## the embedded model's figures on packages it never saw, 
 bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTranslate2, on this machine
 	$(BIN)/python -m benchmarks.engine.install
 	$(BIN)/python -m benchmarks.engine
+
+bench-drafts: $(SETUP) ## what guessing ahead saves, and whether its constants still hold
+	$(BIN)/python -m benchmarks.drafts
 
 bench-replay: $(SETUP) ## how many keystrokes of a typing session find their prompt read already
 	$(BIN)/python -m benchmarks.replay

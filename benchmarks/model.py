@@ -6,21 +6,18 @@ The text is the held-out packages of the embedded model's recipe, as they are in
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.heldout import RECIPE, heldout_documents
 from benchmarks.report import Figure, publish
 from lsp_server.model.bundle import EMBEDDED, open_bundle
-from trainer.config import CorpusConfig, EvaluateConfig
-from trainer.corpus import Document, read_documents
-from trainer.corpus.build import build_corpus
+from trainer.config import EvaluateConfig
 from trainer.evaluate import Figures, evaluate_bundle
 from trainer.evaluate.figures import draw_documents
 from trainer.recipe import load_recipe
 
-RECIPE = Path("trainer/recipes/embedded-cpu.toml")
 BITS_PER_BYTE_TARGET = 1.6
 """The first embedded model's aim; xz stands near 2.4."""
 
@@ -34,19 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = EvaluateConfig(max_bytes=options.max_bytes, tasks=options.tasks)
     recipe = load_recipe(RECIPE)
     figures, _ = evaluate_bundle(
-        options.model, draw_documents(_heldout(recipe.corpus), config.max_bytes), config, recipe.seed
+        options.model, draw_documents(heldout_documents(), config.max_bytes), config, recipe.seed
     )
     notes = {"provenance": dict(open_bundle(options.model).provenance), **asdict(figures)}
     publish("model", _lines(figures), notes)
-
-
-def _heldout(corpus: CorpusConfig) -> list[Document]:
-    """The recipe's held-out packages, through the same filters as its corpus."""
-    sources = tuple(f"package:{name}" for name in corpus.heldout_sources)
-    config = replace(corpus, sources=sources, heldout_sources=(), heldout_share=0.0, min_documents=1)
-    with tempfile.TemporaryDirectory() as folder:
-        build_corpus(config, Path(folder) / "corpus")
-        return list(read_documents(Path(folder) / "corpus", "train"))
 
 
 def _lines(figures: Figures) -> list[Figure]:

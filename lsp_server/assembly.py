@@ -1,4 +1,4 @@
-"""Puts the parts together: an engine for a model and a device, and a completer on top of it. Wiring only."""
+"""Puts the parts together: an engine as a user chose it, and a completer on top of it. Wiring only."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from pathlib import Path
 
 from lsp_server.completion.completer import Completer
 from lsp_server.engine.api import Engine
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.launcher import DEFAULT_IDLE_MINUTES
-from lsp_server.model.bundle import open_bundle
+from lsp_server.model.opening import open_model
 
 
-def make_engine(
-    model: Path | None, device: str, *, in_process: bool, idle_minutes: float = DEFAULT_IDLE_MINUTES
-) -> Engine:
-    """The shared engine, or one inside this process; `model` None is the embedded model.
+def make_engine(choice: EngineChoice, *, in_process: bool, idle_minutes: float = DEFAULT_IDLE_MINUTES) -> Engine:
+    """The shared engine, or one inside this process.
 
     `idle_minutes`: how long one that is started here stays without a request.
     """
     if in_process:
         from lsp_server.engine.local import LocalEngine
 
-        return LocalEngine(model, device)
+        return LocalEngine(choice)
     from lsp_server.engine.client import EngineClient
 
-    return EngineClient(model, device, idle_minutes=idle_minutes)
+    return EngineClient(choice, idle_minutes)
 
 
 def open_completer(model: Path | None, engine: Engine) -> Completer:
-    """Raises: BundleError when the bundle cannot be used."""
-    bundle = open_bundle(model)
-    return Completer(engine=engine, tokenizer=bundle.load_tokenizer(), sentinels=bundle.sentinels, layout=bundle.layout)
+    """Raises: BundleError when the model cannot be used."""
+    opened = open_model(model)
+    return Completer(engine=engine, tokenizer=opened.load_tokenizer(), prompts=opened.prompts)

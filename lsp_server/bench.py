@@ -24,6 +24,7 @@ from lsp_server.assembly import make_engine, open_completer
 from lsp_server.completion import completer as source_module
 from lsp_server.engine.address import RUNTIME_FOLDER_VARIABLE
 from lsp_server.engine.api import Engine, Timings
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.recorder import Recorder
 from lsp_server.errors import SettingsError
 from lsp_server.figures import percentile
@@ -90,11 +91,11 @@ class Report:
         return 1000 / self.token_ms if self.token_ms else 0.0
 
 
-def bench(model: Path | None, device: str, *, in_process: bool, seconds: float, progress: Progress) -> Report:
+def bench(choice: EngineChoice, *, in_process: bool, seconds: float, progress: Progress) -> Report:
     """Measure. Raises: EngineError, BundleError, SettingsError."""
     if not 0.0 < seconds <= MAX_SECONDS:  # also refuses NaN
         raise SettingsError(f"--seconds is {seconds:g}: choose a value up to {MAX_SECONDS:g}, such as 40")
-    return asyncio.run(_bench(model, device, in_process=in_process, seconds=seconds, progress=progress))
+    return asyncio.run(_bench(choice, in_process=in_process, seconds=seconds, progress=progress))
 
 
 def check_file(path: Path) -> Path:
@@ -123,12 +124,12 @@ def show_progress(stream: TextIO) -> Iterator[Progress]:
             stream.write("\r\x1b[K")
 
 
-async def _bench(model: Path | None, device: str, *, in_process: bool, seconds: float, progress: Progress) -> Report:
+async def _bench(choice: EngineChoice, *, in_process: bool, seconds: float, progress: Progress) -> Report:
     started = time.monotonic()
     progress("loading the model")
-    async with _engine_of_our_own(model, device, in_process=in_process) as own:
+    async with _engine_of_our_own(choice, in_process=in_process) as own:
         engine = Recorder(own)
-        completer = open_completer(model, engine)
+        completer = open_completer(choice.model, engine)
         await wait_until_ready(engine)
         ready_s = time.monotonic() - started
         text = Path(source_module.__file__).read_text(encoding="utf-8")
@@ -155,10 +156,10 @@ async def _bench(model: Path | None, device: str, *, in_process: bool, seconds: 
 
 
 @contextlib.asynccontextmanager
-async def _engine_of_our_own(model: Path | None, device: str, *, in_process: bool) -> AsyncIterator[Engine]:
+async def _engine_of_our_own(choice: EngineChoice, *, in_process: bool) -> AsyncIterator[Engine]:
     """A process that no editor finds, ended with the block; or an engine in this one."""
     with tempfile.TemporaryDirectory(prefix="parrotlet-") as folder, _environment(RUNTIME_FOLDER_VARIABLE, folder):
-        engine = make_engine(model, device, in_process=in_process, idle_minutes=_IDLE_MINUTES)
+        engine = make_engine(choice, in_process=in_process, idle_minutes=_IDLE_MINUTES)
         try:
             yield engine
         finally:

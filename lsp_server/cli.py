@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lsp_server import __version__
+from lsp_server.engine.choice import BACKENDS, EngineChoice
 from lsp_server.errors import ParrotletError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -57,7 +58,6 @@ def _add_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser("engine", help="run the shared engine; `serve` starts it when it is needed")
     _add_model(parser)
     _add_logging(parser)
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads to decode with (default: cores - 1)")
     parser.add_argument(
         "--idle-minutes", type=float, default=30.0, metavar="M", help="leave after this long without a request"
     )
@@ -102,8 +102,17 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle (default: the embedded model)")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FOLDER",
+        help="a bundle, or a model folder of the Hub's kind (default: the embedded model)",
+    )
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where the model runs (default: auto)")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="what computes (default: the fastest that runs here)"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads to decode with (default: cores - 1)")
 
 
 def _add_logging(parser: argparse.ArgumentParser) -> None:
@@ -118,9 +127,10 @@ def _serve(options: argparse.Namespace) -> int:
     from lsp_server.protocol.serve import serve
 
     _start_logging(options)
+    choice = _choice(options)
     return serve(
-        lambda: make_engine(options.model, options.device, in_process=options.in_process),
-        lambda engine: open_completer(options.model, engine),
+        lambda: make_engine(choice, in_process=options.in_process),
+        lambda engine: open_completer(choice.model, engine),
     )
 
 
@@ -128,7 +138,7 @@ def _engine(options: argparse.Namespace) -> int:
     from lsp_server.engine.daemon import run_daemon
 
     _start_logging(options)
-    return run_daemon(options.model, options.device, options.threads, options.idle_minutes)
+    return run_daemon(_choice(options), options.idle_minutes)
 
 
 def _complete(options: argparse.Namespace) -> int:
@@ -147,8 +157,7 @@ def _complete(options: argparse.Namespace) -> int:
     )
     answer = complete(
         options.location if options.at is None else f"{options.location}:{options.at}",
-        model=options.model,
-        device=options.device,
+        choice=_choice(options),
         in_process=options.in_process,
         settings=settings,
     )
@@ -161,7 +170,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
     _start_logging(options)
     worst = 0
-    for finding in examine(options.model, options.device):
+    for finding in examine(_choice(options)):
         print(as_line(finding), flush=True)  # noqa: T201
         worst = max(worst, int(finding.health is Health.BAD))
     return worst
@@ -173,13 +182,15 @@ def _bench(options: argparse.Namespace) -> int:
     _start_logging(options)
     file = None if options.json in (None, "-") else check_file(Path(options.json))
     with show_progress(sys.stderr) as progress:
-        report = bench(
-            options.model, options.device, in_process=options.in_process, seconds=options.seconds, progress=progress
-        )
+        report = bench(_choice(options), in_process=options.in_process, seconds=options.seconds, progress=progress)
     if file is not None:
         file.write_text(as_json(report) + "\n", encoding="utf-8")
     print(as_json(report) if options.json == "-" else as_text(report))  # noqa: T201
     return 0
+
+
+def _choice(options: argparse.Namespace) -> EngineChoice:
+    return EngineChoice(model=options.model, device=options.device, threads=options.threads, backend=options.backend)
 
 
 def _start_logging(options: argparse.Namespace) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 from lsp_server import __version__
 from lsp_server.assembly import make_engine
 from lsp_server.engine.api import Engine, EngineState, EngineStatus
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.errors import ParrotletError
-from lsp_server.model.bundle import open_bundle
+from lsp_server.model.opening import open_model
 
 PACKAGES = ("torch", "tokenizers", "safetensors", "pygls", "lsprotocol", "platformdirs")
 LEAST_MEMORY_GIB = 1.0
@@ -41,16 +42,17 @@ class Finding:
     remedy: str = ""
 
 
-def examine(model: Path | None, device: str) -> Iterator[Finding]:
+def examine(choice: EngineChoice) -> Iterator[Finding]:
     """Look at everything in turn; a problem in one place hides no other."""
     checks: tuple[Callable[[], Finding], ...] = (
         _python,
         _packages,
         _command,
         _memory,
-        lambda: _bundle(model),
-        lambda: _device(device),
-        lambda: asyncio.run(_engine(model, device)),
+        _kernel,
+        lambda: _model(choice.model),
+        lambda: _device(choice.device),
+        lambda: asyncio.run(_engine(choice)),
     )
     for check in checks:
         yield check()
@@ -104,14 +106,28 @@ def _memory() -> Finding:
     return Finding(subject="memory", health=Health.OK, detail=f"{free_gib:.1f} GiB free")
 
 
-def _bundle(model: Path | None) -> Finding:
+def _kernel() -> Finding:
+    """Whether the fast back end runs here, and if not, why."""
+    from lsp_server.engine.native.library import instruction_sets
+
     try:
-        bundle = open_bundle(model)
+        found = instruction_sets()
+    except ParrotletError as error:
+        detail, _, remedy = str(error).rpartition(": ")
+        return Finding(
+            subject="kernel", health=Health.NOTE, detail=f"{detail}, so torch decodes, which is slower", remedy=remedy
+        )
+    return Finding(subject="kernel", health=Health.OK, detail=f"native int8, with {found[0]}")
+
+
+def _model(path: Path | None) -> Finding:
+    try:
+        model = open_model(path)
     except ParrotletError as error:
         return _problem("model", error)
-    size_mb = bundle.weights_path.stat().st_size / 1e6
-    run = bundle.provenance.get("run", "unnamed")
-    detail = f"{run}, {size_mb:.0f} MB of weights, window {bundle.layout.context_tokens} tokens, at {bundle.path}"
+    size_mb = model.weights_bytes / 1e6
+    window = model.prompts.context_tokens
+    detail = f"{model.title}, {size_mb:.0f} MB of weights, window {window} tokens, at {model.path}"
     return Finding(subject="model", health=Health.OK, detail=detail)
 
 
@@ -126,9 +142,9 @@ def _device(name: str) -> Finding:
     return Finding(subject="device", health=Health.OK, detail=f"{name} is {device}, computing in {dtype}")
 
 
-async def _engine(model: Path | None, device: str) -> Finding:
+async def _engine(choice: EngineChoice) -> Finding:
     """Reach the shared engine, or start it, and wait for the model."""
-    engine = make_engine(model, device, in_process=False)
+    engine = make_engine(choice, in_process=False)
     started = time.monotonic()
     try:
         status = await _settled(engine, started + LOADING_SECONDS)
@@ -138,7 +154,8 @@ async def _engine(model: Path | None, device: str) -> Finding:
         await engine.close()
     seconds = time.monotonic() - started
     if status.state is EngineState.READY:
-        detail = f"ready in {seconds:.1f} s, process {status.pid}{_memory_of(status)}, {_usage_of(status)}"
+        what = f"{status.backend} on {status.device}, ready in {seconds:.1f} s, process {status.pid}"
+        detail = f"{what}{_memory_of(status)}, {_usage_of(status)}"
         return Finding(subject="engine", health=Health.OK, detail=detail)
     detail = status.message or f"still loading after {seconds:.0f} s"
     return Finding(

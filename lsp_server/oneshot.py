@@ -19,6 +19,7 @@ from lsp_server.assembly import make_engine, open_completer
 from lsp_server.completion.cache import Suggestion
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import Engine, EngineState, EngineStatus, Timings
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.recorder import Recorder
 from lsp_server.errors import DocumentError, EngineError
 from lsp_server.settings import Settings
@@ -47,9 +48,9 @@ class Answer:
     status: EngineStatus
 
 
-def complete(location: str, *, model: Path | None, device: str, in_process: bool, settings: Settings) -> Answer:
+def complete(location: str, *, choice: EngineChoice, in_process: bool, settings: Settings) -> Answer:
     """Raises: DocumentError for a file or position that is not there; EngineError, BundleError."""
-    return asyncio.run(_complete(read_snapshot(location, sys.stdin), model, device, in_process, settings))
+    return asyncio.run(_complete(read_snapshot(location, sys.stdin), choice, in_process, settings))
 
 
 def read_snapshot(location: str, stdin: TextIO) -> Snapshot:
@@ -86,13 +87,11 @@ def _offset(text: str, line: int, column: int | None, location: str) -> int:
     return starts[line - 1] + (length if column is None else column - 1)
 
 
-async def _complete(
-    snapshot: Snapshot, model: Path | None, device: str, in_process: bool, settings: Settings
-) -> Answer:
+async def _complete(snapshot: Snapshot, choice: EngineChoice, in_process: bool, settings: Settings) -> Answer:
     started = time.monotonic()
-    engine = Recorder(make_engine(model, device, in_process=in_process))
+    engine = Recorder(make_engine(choice, in_process=in_process))
     try:
-        completer = open_completer(model, engine)
+        completer = open_completer(choice.model, engine)
         status = await wait_until_ready(engine)
         ready = time.monotonic()
         suggestions = await completer.suggest(snapshot, settings, automatic=False)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lsp_server.errors import RecipeError
+from trainer.dataset_config import DatasetConfig
 from trainer.fit_config import FitConfig as FitConfig  # read from here by the stages
 from trainer.ladder.settings import LadderConfig
 from trainer.limits import require as _require
@@ -80,9 +81,12 @@ class PackingConfig:
     dtype: Literal["auto", "uint16", "uint32"] = "auto"
     """`auto` is uint16 while the vocabulary fits it."""
     shard_tokens: int = 50_000_000
+    processes: int = 0
+    """That encode beside each other; 0 is one a core. The shards are the same for any number."""
 
     def __post_init__(self) -> None:
         _require("packing.shard_tokens", self.shard_tokens, 1024, None)
+        _require("packing.processes", self.processes, 0, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +157,7 @@ class Recipe:
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     packing: PackingConfig = field(default_factory=PackingConfig)
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(max_steps=1000))
@@ -171,10 +176,21 @@ class Recipe:
             )
         if self.model.pretrained and self.model.family == "rnn":
             raise RecipeError('model.family is "rnn", which model.pretrained cannot be: leave one of them out')
+        if self.model.pretrained and self.dataset.document_mask:
+            raise RecipeError(
+                "dataset.document_mask is true, which a pretrained model's attention does not do: set false"
+            )
+        if self.tuning.replay_sources and self.dataset.mode == "stream":
+            raise RecipeError('tuning.replay_sources need rows that are not streamed: set dataset.mode "packed"')
         if self.fit.row_tokens > self.model.context_tokens:
             raise RecipeError(
                 f"fit.row_tokens is {self.fit.row_tokens}, more than model.context_tokens {self.model.context_tokens}: "
                 "lower the first or raise the second"
+            )
+        if self.dataset.stride > self.fit.row_tokens:
+            raise RecipeError(
+                f"dataset.stride is {self.dataset.stride}, more than fit.row_tokens {self.fit.row_tokens}: "
+                "text between two rows would never be seen; lower it"
             )
         budget = self.prompt.suffix_tokens + self.prompt.neighbour_tokens + self.prompt.new_tokens
         if budget >= self.model.context_tokens:

@@ -14,16 +14,15 @@ from pathlib import Path
 import torch
 from accelerate.utils import set_seed
 from torch import nn
-from torch.utils.data import Dataset
 
 from lsp_server.errors import DivergenceError
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.averaging import WeightAverage
 from trainer.checkpoint import Identity, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
 from trainer.config import Recipe
-from trainer.dataset import Rows
+from trainer.dataset import BatchReader, RowSource, open_rows
 from trainer.divergence import judge_step
-from trainer.feed import Batch, Feed, read_batches
+from trainer.feed import Feed
 from trainer.fit_config import FitConfig
 from trainer.heldout import HeldOut
 from trainer.interruption import Interruption
@@ -34,7 +33,7 @@ from trainer.samples import Prompt, complete, draw_prompts
 from trainer.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
 from trainer.session import Session
 from trainer.steps import StepResult, take_step
-from trainer.tuning.replay import REPLAY, MixedRows
+from trainer.tuning.replay import REPLAY, mix_rows
 
 BuildNetwork = Callable[[Recipe, int], nn.Module]
 
@@ -87,14 +86,21 @@ def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> P
     if config.threads:
         torch.set_num_threads(config.threads)
     tokenizer = CodeTokenizer.load(run_dir / "tokenizer" / "tokenizer.json")
-    rows = _rows(recipe, run_dir, tokenizer)
+    source = _rows(recipe, run_dir, tokenizer)
     set_seed(recipe.seed)
     session = Session.start(build(recipe, tokenizer.vocab_size), config, run_dir)
     set_seed(recipe.seed + session.accelerator.process_index)  # processes must not drop out the same units
+    rows = BatchReader(
+        source,
+        process=session.accelerator.process_index,
+        num_processes=session.num_processes,
+        workers=recipe.dataset.workers,
+    )
+    session.accelerator.register_for_checkpointing(rows)
     run = _open(recipe, run_dir, session, tokenizer)
     try:
         with Interruption() as interruption:
-            _train(run, rows, interruption)
+            _train(run, Feed(rows, session.accelerator.device), interruption)
     finally:
         run.journal.close()
     checkpoint = latest_checkpoint(run.folder)
@@ -102,24 +108,12 @@ def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> P
     return checkpoint
 
 
-def _rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> Dataset[Batch]:
+def _rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> RowSource:
     """The run's training rows, with some to replay among them where a fine-tuning recipe has any."""
-    own = _open_rows(recipe, run_dir, tokenizer)
+    own = open_rows(recipe, run_dir, tokenizer)
     if not recipe.tuning.replay_sources:
         return own
-    replayed = _open_rows(recipe, run_dir / REPLAY, tokenizer)
-    return MixedRows(tuned=own, replayed=replayed, share=recipe.tuning.replay_share)
-
-
-def _open_rows(recipe: Recipe, folder: Path, tokenizer: CodeTokenizer) -> Rows:
-    return Rows.open(
-        folder / "packed",
-        tokenizer,
-        row_tokens=recipe.fit.row_tokens,
-        seed=recipe.seed,
-        fim_rate=recipe.fit.fim_rate,
-        spm_share=recipe.fit.spm_share,
-    )
+    return mix_rows(own, open_rows(recipe, run_dir / REPLAY, tokenizer), recipe.tuning.replay_share)
 
 
 def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokenizer) -> _Run:
@@ -129,6 +123,7 @@ def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokeni
         "model": asdict(recipe.model),
         "seed": recipe.seed,
         "row_tokens": recipe.fit.row_tokens,
+        "dataset": {key: value for key, value in asdict(recipe.dataset).items() if key != "workers"},
         "corpus": index["content_hash"],
     }
     if recipe.model.pretrained:
@@ -179,17 +174,8 @@ def _resume(folder: Path, session: Session, average: WeightAverage, identity: Id
     return progress
 
 
-def _train(run: _Run, rows: Dataset[Batch], interruption: Interruption) -> None:
+def _train(run: _Run, feed: Feed, interruption: Interruption) -> None:
     """Steps until the budget is spent; this is the loop. A run that was finished before takes none."""
-    session = run.session
-    batches = read_batches(
-        rows,
-        run.config.batch_rows,
-        first=run.progress.rows + session.accelerator.process_index,
-        stride=session.num_processes,
-        pinned=session.accelerator.device.type == "cuda",
-    )
-    feed = Feed(batches, session.accelerator.device)
     while run.share < 1.0:
         _step(run, feed)
         if not _is_time_to_look(run):

@@ -1,8 +1,7 @@
-"""`--set KEY=VALUE`: a recipe's tables with single values changed, and TOML of the result. Knows no recipe key."""
+"""`--set KEY=VALUE`: a recipe's tables with single values changed. Knows no recipe key."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -49,22 +48,3 @@ def _value(text: str) -> object:
     except tomllib.TOMLDecodeError:
         return text  # a name or a path needs no quotes
     return parsed
-
-
-def to_toml(table: Mapping[str, Any]) -> str:
-    """TOML of scalars, lists of scalars, and tables of these."""
-    lines = [f"{key} = {_scalar(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
-    for key, inner in table.items():
-        if isinstance(inner, Mapping):
-            lines += ["", f"[{key}]", *(f"{name} = {_scalar(value)}" for name, value in inner.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_scalar, value)) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from lsp_server.errors import RecipeError
 from trainer.config import Recipe
-from trainer.overrides import overridden, to_toml
+from trainer.overrides import overridden
 from trainer.recipe import find_recipe, load_recipe, parse_recipe, read_table
+from trainer.recipe_file import to_toml
 
 REMEMBERED = "recipe.toml"
 
@@ -34,7 +35,8 @@ def recipe_of_run(
         table = overridden(read_table(path), changes)
         if sources:
             table["corpus"] = {**table.get("corpus", {}), "sources": list(sources), "heldout_sources": []}
-        recipe, content = parse_recipe(table), to_toml(table).encode()
+        recipe = parse_recipe(table)
+        content = to_toml(recipe).encode()
     if changes or sources or path.resolve() != remembered.resolve():
         run_dir.mkdir(parents=True, exist_ok=True)
         partial = remembered.with_suffix(f".{os.getpid()}.partial")  # of several processes, each writes the same

@@ -116,7 +116,7 @@ def _run_tokenizer(recipe: Recipe, run_dir: Path) -> str:
     from trainer.tokenizer import train_tokenizer
 
     report = train_tokenizer(run_dir / "corpus", run_dir / "tokenizer", recipe.tokenizer)
-    return f"{report.vocab_size:,} tokens, {report.bytes_per_token:.2f} bytes a token"
+    return report.text().rstrip()
 
 
 def _pack_inputs(recipe: Recipe, run_dir: Path) -> str:
@@ -131,10 +131,12 @@ def _pack_inputs(recipe: Recipe, run_dir: Path) -> str:
 
 def _run_pack(recipe: Recipe, run_dir: Path) -> str:
     from trainer.packing import pack
+    from trainer.packing.advice import advice
 
     index = pack(run_dir / "corpus", run_dir / "tokenizer" / "tokenizer.json", run_dir / "packed", recipe.packing)
     counts = {split: entry["tokens"] for split, entry in index["splits"].items()}
-    return f"{counts['train']:,} tokens to train on, {counts['heldout']:,} held out{_pack_replay(recipe, run_dir)}"
+    summary = f"{counts['train']:,} tokens to train on, {counts['heldout']:,} held out"
+    return "; ".join(filter(None, [summary, _pack_replay(recipe, run_dir), advice(index, recipe)]))
 
 
 def _pack_replay(recipe: Recipe, run_dir: Path) -> str:
@@ -149,14 +151,19 @@ def _pack_replay(recipe: Recipe, run_dir: Path) -> str:
     folder.mkdir(exist_ok=True)
     build_corpus(replay_corpus(recipe), folder / "corpus")
     index = pack(folder / "corpus", run_dir / "tokenizer" / "tokenizer.json", folder / "packed", recipe.packing)
-    return f", {index['splits']['train']['tokens']:,} to replay"
+    return f"{index['splits']['train']['tokens']:,} to replay"
 
 
 def _fit_inputs(recipe: Recipe, run_dir: Path) -> str:
     from trainer.packing import read_index
 
     return digest(
-        read_index(run_dir / "packed")["content_hash"], recipe.model, recipe.fit, recipe.seed, *_tuned(recipe)
+        read_index(run_dir / "packed")["content_hash"],
+        recipe.dataset,
+        recipe.model,
+        recipe.fit,
+        recipe.seed,
+        *_tuned(recipe),
     )
 
 

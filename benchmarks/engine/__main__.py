@@ -32,7 +32,7 @@ from benchmarks.engine.roster import (
 from benchmarks.engine.rounds import BUSY, DRAWING, Plan, Rounds
 from benchmarks.engine.samples import Samples, median
 from benchmarks.engine.startup import seconds_of_parts, seconds_to_ready
-from benchmarks.engine.texts import TextSource, code_places
+from benchmarks.engine.texts import TextSource, code_places, library_texts
 from benchmarks.report import Figure, publish
 from lsp_server.engine.device import default_num_threads
 from lsp_server.model.bundle import Bundle, open_bundle
@@ -112,7 +112,7 @@ class Benchmark:
             field.start(found, LOGS)
             with tqdm(desc="real code", total=num_rounds * len(field.names)) as progress:
                 rounds = CodeRounds(field, self._rng, progress)
-                rounds.run(code_places(bundle, self._rng), self._plan.places, num_rounds)
+                rounds.run(code_places(bundle, library_texts(), self._rng), self._plan.places, num_rounds)
             self._note("code", bundle, field)
         self.notes["agreement with transformers fp32"] = agreement(rounds.answers, FP32)
         self.notes["speculation"] = {

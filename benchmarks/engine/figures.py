@@ -10,12 +10,23 @@ from dataclasses import dataclass
 
 from benchmarks.engine import rounds
 from benchmarks.engine.code_rounds import CODE
-from benchmarks.engine.roster import BF16, CTRANSLATE2, FP32, LLAMA, LLAMA_F16, OURS, OURS_DEFAULT, SPECULATION
+from benchmarks.engine.roster import (
+    BF16,
+    CTRANSLATE2,
+    FP32,
+    LLAMA,
+    LLAMA_F16,
+    OURS,
+    OURS_DEFAULT,
+    OURS_TORCH,
+    SPECULATION,
+)
 from benchmarks.engine.samples import Samples
 from benchmarks.report import Figure
 
 WARM_TARGETS = {FP32: 0.2, BF16: 0.2, LLAMA: 0.6, LLAMA_F16: 0.6}
 COLD_TARGETS = {LLAMA: 0.4, LLAMA_F16: 0.4}
+TORCH_WARM_TARGETS, TORCH_COLD_TARGETS = {LLAMA: 1.3}, {LLAMA: 0.6}
 SPECULATION_TARGET = 0.4
 SPREAD_TARGET = 1.6
 FLOOR_TARGET = 2.5
@@ -43,7 +54,9 @@ def speed_figures(samples: Samples, plan: rounds.Plan, floor: Floor) -> list[Fig
     for context in plan.contexts:
         figures += versus(samples, rounds.warm(context), PEERS, WARM_TARGETS)
         figures += spreads(samples, rounds.warm(context))
+        figures += versus(samples, rounds.warm(context), (LLAMA,), TORCH_WARM_TARGETS, OURS_TORCH)
     figures += versus(samples, rounds.cold(plan.cold_tokens), PEERS, COLD_TARGETS)
+    figures += versus(samples, rounds.cold(plan.cold_tokens), (LLAMA,), TORCH_COLD_TARGETS, OURS_TORCH)
     for context in plan.contexts:
         figures += decoding(samples, context, floor)
     pair = (rounds.sampled(rounds.CANDIDATES), rounds.sampled(1))
@@ -72,21 +85,23 @@ def start_figures(
     return figures
 
 
-def versus(samples: Samples, measurement: str, peers: Sequence[str], targets: Mapping[str, float]) -> list[Figure]:
+def versus(
+    samples: Samples, measurement: str, peers: Sequence[str], targets: Mapping[str, float], ours: str = OURS
+) -> list[Figure]:
     """Our median beside each peer's that was measured; our default threads beside our own."""
-    if not samples.has(measurement, OURS):
+    if not samples.has(measurement, ours):
         return []
-    own = 1000 * samples.median(measurement, OURS)
+    own = 1000 * samples.median(measurement, ours)
     return [
         Figure(
-            name=measurement,
+            name=measurement if ours == OURS else f"{measurement}, {ours}",
             value=own,
             unit="ms",
             peer=peer,
             peer_value=1000 * samples.median(measurement, peer),
             ratio_target=targets.get(peer),
         )
-        for peer in (*peers, OURS_DEFAULT)
+        for peer in (peers if ours != OURS else (*peers, OURS_DEFAULT))
         if samples.has(measurement, peer)
     ]
 

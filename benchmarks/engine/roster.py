@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.engine.install import BENCH, LLAMA_SERVER, PYTHON, reasons
 from benchmarks.engine.process import ROOT, runner_environment
+from lsp_server.engine.backends import has_int8_products
 from lsp_server.model.bundle import Bundle
 
 MODELS = BENCH / "models"
@@ -17,6 +18,8 @@ MODELS = BENCH / "models"
 OURS = "parrotlet"
 OURS_DEFAULT = "parrotlet, own threads"
 """As users get it: the engine chooses how many."""
+OURS_TORCH = "parrotlet, no kernel"
+"""As where the package was installed without a compiler."""
 FP32 = "transformers fp32"
 BF16 = "transformers bf16"
 LLAMA = "llama.cpp q8_0"
@@ -35,7 +38,7 @@ in two forms short enough for a line of code. A trained draft model is out of sc
 NOT_RUN = {"ONNX Runtime int8": "left out: its GPT-2 needs an export of its own, with the cache as inputs and outputs"}
 
 
-TIMED = (OURS, OURS_DEFAULT, FP32, BF16, LLAMA, LLAMA_F16, CTRANSLATE2)
+TIMED = (OURS, OURS_DEFAULT, OURS_TORCH, FP32, BF16, LLAMA, LLAMA_F16, CTRANSLATE2)
 ON_CODE = (OURS, OURS_DEFAULT, FP32, LLAMA, *SPECULATION, CTRANSLATE2)
 
 Command = tuple[str, ...]
@@ -56,9 +59,9 @@ def commands(names: Iterable[str], bundle: Bundle, threads: int) -> tuple[dict[s
     return found, missing
 
 
-def own_command(bundle: Path, threads: int | None) -> Command:
+def own_command(bundle: Path, threads: int | None, backend: str = "auto") -> Command:
     """Our engine; None leaves the number of threads to it."""
-    command = (*_runner(sys.executable, "ours"), "--bundle", str(bundle))
+    command = (*_runner(sys.executable, "ours"), "--bundle", str(bundle), "--backend", backend)
     return command if threads is None else (*command, "--threads", str(threads))
 
 
@@ -66,6 +69,8 @@ def _command(name: str, bundle: Bundle, threads: int) -> Command:
     count = ("--threads", str(threads))
     if name in (OURS, OURS_DEFAULT):
         return own_command(bundle.path, None if name == OURS_DEFAULT else threads)
+    if name == OURS_TORCH:
+        return own_command(bundle.path, threads, "int8" if has_int8_products() else "full")
     if name == BF16 and not may_have_bf16():
         raise MissingError(
             "this processor has no AVX-512: without it PyTorch's bf16 reads 900 tokens in 110 s, fp32 in 1.5"

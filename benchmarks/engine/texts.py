@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,10 +66,9 @@ def typed_length(context: int, count: int) -> int:
     return context + sum(TYPED_TOKENS[number % len(TYPED_TOKENS)] for number in range(count))
 
 
-def code_places(bundle: Bundle, rng: random.Random) -> Iterator[Place]:
-    """Cursor places without end, each in a random file behind a random character of its code."""
-    windows = Windows(tokenizer=bundle.load_tokenizer(), sentinels=bundle.sentinels, layout=bundle.layout)
-    texts = library_texts()
+def code_places(bundle: Bundle, texts: Sequence[str], rng: random.Random) -> Iterator[Place]:
+    """Cursor places without end, each in a random one of these files behind a random character of its code."""
+    windows = Windows(tokenizer=bundle.load_tokenizer(), prompts=bundle.prompts)
     while True:
         text = rng.choice(texts)
         cursor = rng.randrange(len(text) // 4, len(text))

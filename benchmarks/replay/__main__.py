@@ -17,6 +17,7 @@ from benchmarks.replay.tally import figures
 from benchmarks.replay.typist import compose
 from benchmarks.report import publish
 from lsp_server.assembly import make_engine, open_completer
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.recorder import Recorder
 from lsp_server.replay import Edit, Keystroke, Player, Step
 from lsp_server.settings import Settings
@@ -69,7 +70,7 @@ def _compose(seed: int) -> list[Step]:
 
 
 async def _play(steps: Sequence[Step], options: argparse.Namespace) -> tuple[list[Keystroke], str]:
-    engine = Recorder(make_engine(options.model, options.device, in_process=True))
+    engine = Recorder(make_engine(EngineChoice(model=options.model, device=options.device), in_process=True))
     settings = Settings(debounce_ms=options.debounce_ms, deadline_ms=60_000)
     player = Player(
         engine, open_completer(options.model, engine), settings, ahead=options.ahead, tells_cursor=options.cursor

@@ -11,7 +11,7 @@ from typing import Any
 from lsp_server.completion.cache import Suggestion, TypedThroughCache
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.completion.trim import is_single_line, trim
-from lsp_server.completion.window import Windows, plain
+from lsp_server.completion.window import Encoder, Windows, plain
 from lsp_server.engine.api import (
     Candidate,
     CompletionRequest,
@@ -22,8 +22,7 @@ from lsp_server.engine.api import (
     StopRule,
 )
 from lsp_server.errors import EngineError
-from lsp_server.model.prompt import PromptLayout, Sentinels
-from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.model.prompt import PromptBuilder
 from lsp_server.settings import LengthMode, Settings
 
 EXPLICIT_TEMPERATURE = 0.4
@@ -45,10 +44,10 @@ class _Ask:
 class Completer:
     """Suggestions of one model for many documents."""
 
-    def __init__(self, *, engine: Engine, tokenizer: CodeTokenizer, sentinels: Sentinels, layout: PromptLayout) -> None:
+    def __init__(self, *, engine: Engine, tokenizer: Encoder, prompts: PromptBuilder) -> None:
         self._engine = engine
-        self._layout = layout
-        self._windows = Windows(tokenizer=tokenizer, sentinels=sentinels, layout=layout)
+        self._context_tokens = prompts.context_tokens
+        self._windows = Windows(tokenizer=tokenizer, prompts=prompts)
         self._cache = TypedThroughCache()
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
@@ -135,7 +134,7 @@ class Completer:
         settings = ask.settings
         one_line = settings.length is LengthMode.LINE or is_single_line(ask.snapshot)
         prompt_ids = self.prompt_ids(ask.snapshot)
-        room = self._layout.context_tokens - len(prompt_ids)
+        room = self._context_tokens - len(prompt_ids)
         request = CompletionRequest(
             document=ask.snapshot.uri,
             prompt_ids=prompt_ids,

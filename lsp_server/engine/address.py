@@ -14,8 +14,10 @@ from pathlib import Path
 import platformdirs
 
 import lsp_server
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.errors import EngineUnavailableError
-from lsp_server.model.bundle import EMBEDDED, MANIFEST
+from lsp_server.model.bundle import EMBEDDED
+from lsp_server.model.opening import content_hash
 
 PROTOCOL_VERSION = 2
 """Of the messages on the socket; any change of them changes it."""
@@ -33,20 +35,23 @@ class EngineIdentity:
     package_version: str
     bundle: str
     manifest_hash: str
+    """Of the bundle's manifest, and so of every file; of a folder from the Hub, what its files look like."""
     device: str
     threads: int | None
+    backend: str
 
     @classmethod
-    def of(cls, bundle: Path | None, device: str, threads: int | None) -> EngineIdentity:
-        """`bundle` None is the embedded model; one that cannot be read has an identity too, its engine says why."""
-        path = (EMBEDDED if bundle is None else bundle).expanduser().resolve()
+    def of(cls, choice: EngineChoice) -> EngineIdentity:
+        """A model that cannot be read has an identity too, its engine says why."""
+        path = (EMBEDDED if choice.model is None else choice.model).expanduser().resolve()
         return cls(
             protocol_version=PROTOCOL_VERSION,
             package_version=lsp_server.__version__,
             bundle=str(path),
-            manifest_hash=_hash_of(path / MANIFEST),
-            device=device,
-            threads=threads,
+            manifest_hash=content_hash(path),
+            device=choice.device,
+            threads=choice.threads,
+            backend=choice.backend,
         )
 
     @property
@@ -143,10 +148,3 @@ def _private(folder: Path) -> Path:
         if found.st_mode & 0o077:
             raise EngineUnavailableError(f"{folder} is open to other users: `chmod 700` it, or {remedy}")
     return folder
-
-
-def _hash_of(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return ""

@@ -9,22 +9,23 @@ import torch
 
 from lsp_server.engine import device as devices
 from lsp_server.engine.backend import Backend
+from lsp_server.engine.choice import BACKENDS
+from lsp_server.engine.hub_backend import open_hub_backend
 from lsp_server.engine.int8_linear import quantise
 from lsp_server.engine.native_backend import NativeBackend
 from lsp_server.engine.torch_backend import TorchBackend
 from lsp_server.errors import EngineError, SettingsError
 from lsp_server.model.bundle import Bundle
 from lsp_server.model.gpt2 import GPT2
+from lsp_server.model.hub_folder import HubModel
 from lsp_server.model.weights import load_gpt2
 
 logger = logging.getLogger(__name__)
 
-BACKENDS = ("auto", "native", "int8", "full")
-"""`native`: our kernel; `int8`: torch with int8 weights; `full`: torch in the device's own number format."""
 AnyBackend = Backend[Any]  # Any: each has a cache of its own kind
 
 
-def open_backend(bundle: Bundle, device_name: str, num_threads: int | None, name: str = "auto") -> AnyBackend:
+def open_backend(model: Bundle | HubModel, device_name: str, num_threads: int | None, name: str = "auto") -> AnyBackend:
     """The back end of that name; `auto` is the fastest that runs here.
 
     Raises: SettingsError for a name or device that does not exist here; EngineError for a back end that does not run.
@@ -34,9 +35,15 @@ def open_backend(bundle: Bundle, device_name: str, num_threads: int | None, name
     device = devices.choose_device(device_name)
     if device.type != "cpu" and name in ("native", "int8"):
         raise SettingsError(f"backend {name} runs on a CPU, and the device is {device}: choose auto, or --device cpu")
+    if isinstance(model, HubModel) and name in ("native", "int8"):
+        raise SettingsError(
+            f"backend {name} runs models of Parrotlet's own, and {model.path} is from the Hub: choose auto"
+        )
     threads = num_threads or devices.default_num_threads()
     torch.set_num_threads(threads)
-    network = load_gpt2(bundle, device, devices.compute_dtype(device))
+    if isinstance(model, HubModel):
+        return open_hub_backend(model, device)
+    network = load_gpt2(model, device, devices.compute_dtype(device))
     if device.type != "cpu":
         return TorchBackend(network, f"torch {_format(network)}")
     return _on_cpu(network, name, threads)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from lsp_server.engine import messages
 from lsp_server.engine.address import EngineAddress, EngineIdentity
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineStatus, OnTokens
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.connection import Connection, UnreachableError
 from lsp_server.engine.endpoint import Endpoint, endpoint_of
 from lsp_server.engine.file_lock import FileLock
@@ -27,20 +28,18 @@ _POLL_SECONDS = 0.02
 
 
 class EngineClient:
-    """An `Engine` shared with every other client of the same bundle, device and version. Belongs to one event loop."""
+    """An `Engine` shared with every other client of the same choice and version. Belongs to one event loop."""
 
     def __init__(
         self,
-        bundle: Path | None = None,
-        device: str = "auto",
-        threads: int | None = None,
+        choice: EngineChoice | None = None,
         idle_minutes: float = DEFAULT_IDLE_MINUTES,
         *,
         command: list[str] | None = None,
     ) -> None:
-        """`bundle` None is the embedded model; `command` replaces how an engine is started."""
-        self._bundle, self._device, self._threads = bundle, device, threads
-        self._command = command or engine_command(bundle, device, threads, idle_minutes)
+        """`choice` None is the default of everything; `command` replaces how an engine is started."""
+        self._choice = choice or EngineChoice()
+        self._command = command or engine_command(self._choice, idle_minutes)
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._failure = ""
@@ -94,7 +93,7 @@ class EngineClient:
     async def _connect(self) -> Connection:
         self._failure = ""
         try:
-            address = EngineAddress.of(EngineIdentity.of(self._bundle, self._device, self._threads))
+            address = EngineAddress.of(EngineIdentity.of(self._choice))
             self._connection = await self._reach(address, endpoint_of(address))
         except EngineError as error:
             self._failure, self._retry_at = str(error), time.monotonic() + RETRY_SECONDS

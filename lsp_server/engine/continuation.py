@@ -9,7 +9,8 @@ from lsp_server.engine.api import Candidate, CompletionRequest, FinishReason, St
 from lsp_server.model.blocks import block_end, line_end
 
 REPLACEMENT = "\ufffd"
-"""What a decoder writes for bytes that are no UTF-8: at the text's end, perhaps a character whose rest is to come."""
+"""What a decoder writes for bytes that are no UTF-8, one for all of them or one for each: at the text's end, perhaps a
+character whose rest is to come."""
 
 
 class Detokenizer(Protocol):
@@ -55,7 +56,7 @@ class Continuation:
             return
         self._ids.append(token_id)
         self._logprobs.append(logprob)
-        self._text = self._tokenizer.decode(self._ids).removesuffix(REPLACEMENT)
+        self._text = self._tokenizer.decode(self._ids).rstrip(REPLACEMENT)
         self._text_lengths.append(len(self._text))
         end = self._stop_at()
         if end is not None:

@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 
 from lsp_server.engine.address import EngineAddress, EngineIdentity
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.endpoint import Endpoint, endpoint_of
 from lsp_server.engine.file_lock import FileLock
 from lsp_server.engine.launcher import DEFAULT_IDLE_MINUTES, READY_LINE
@@ -30,18 +30,17 @@ _POLL_SECONDS = 0.02
 
 
 def run_daemon(
-    bundle: Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
+    choice: EngineChoice | None = None,
     idle_minutes: float = DEFAULT_IDLE_MINUTES,
 ) -> int:
     """Serve until idle or told to stop; returns the process's exit status."""
     if not idle_minutes > 0:
         raise SettingsError(f"idle_minutes is {idle_minutes}: choose a value above 0")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(process)d %(name)s %(message)s")
-    engine = LocalEngine(bundle, device, threads)
+    choice = choice or EngineChoice()
+    engine = LocalEngine(choice)
     try:
-        address = EngineAddress.of(EngineIdentity.of(bundle, device, threads))
+        address = EngineAddress.of(EngineIdentity.of(choice))
         status = asyncio.run(serve(engine, address, idle_minutes * 60))
     except ParrotletError as error:
         logger.error("%s", error)

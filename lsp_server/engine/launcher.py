@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_server.engine.address import EngineAddress, log_file
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.errors import EngineUnavailableError
 
 START_SECONDS = 30.0
@@ -23,13 +24,13 @@ READY_LINE = b"ready\n"
 """An engine writes it to its standard output once clients can connect; the model may still be loading."""
 
 
-def engine_command(bundle: Path | None, device: str, threads: int | None, idle_minutes: float) -> list[str]:
-    command = [sys.executable, "-m", "lsp_server.cli", "engine", "--device", device]
-    command += ["--idle-minutes", str(idle_minutes)]
-    if bundle is not None:
-        command += ["--model", str(bundle.expanduser().resolve())]
-    if threads is not None:
-        command += ["--threads", str(threads)]
+def engine_command(choice: EngineChoice, idle_minutes: float) -> list[str]:
+    command = [sys.executable, "-m", "lsp_server.cli", "engine", "--idle-minutes", str(idle_minutes)]
+    command += ["--device", choice.device, "--backend", choice.backend]
+    if choice.model is not None:
+        command += ["--model", str(choice.model.expanduser().resolve())]
+    if choice.threads is not None:
+        command += ["--threads", str(choice.threads)]
     return command
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineStatus, OnTokens
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.memory import resident_bytes
 from lsp_server.engine.worker import LoadModel, Model, Worker
 
@@ -21,15 +22,13 @@ class LocalEngine:
 
     def __init__(
         self,
-        bundle: Path | None = None,
-        device: str = "auto",
-        threads: int | None = None,
-        backend: str = "auto",
+        choice: EngineChoice | None = None,
         *,
         load_model: LoadModel | None = None,
     ) -> None:
-        """`bundle` None is the embedded model; `load_model` replaces how it is read."""
-        self._worker = Worker(load_model or _loader(device, threads, backend), bundle, device)
+        """`choice` None is the default of everything; `load_model` replaces how a model is read."""
+        choice = choice or EngineChoice()
+        self._worker = Worker(load_model or _loader(choice), choice.model, choice.device)
 
     async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
         self._worker.start()
@@ -90,10 +89,10 @@ class _Stream:
             self._on_tokens(candidate, text)
 
 
-def _loader(device: str, threads: int | None, backend: str) -> Callable[[Path | None], Model]:
+def _loader(choice: EngineChoice) -> Callable[[Path | None], Model]:
     def load(bundle: Path | None) -> Model:
         from lsp_server.engine.resident import ResidentModel  # torch: a second's import, off the event loop
 
-        return ResidentModel.load(bundle, device, threads, backend)
+        return ResidentModel.load(bundle, choice.device, choice.threads, choice.backend)
 
     return load

@@ -11,11 +11,11 @@ from torch import Tensor
 from lsp_server.engine.api import CompletionRequest, CompletionResult, OnTokens
 from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.backends import open_backend
+from lsp_server.engine.continuation import Detokenizer
 from lsp_server.engine.decoding import Decoding, check_prompt, prefill
 from lsp_server.engine.slots import DEFAULT_CACHE_BYTES, SlotPool
-from lsp_server.model.bundle import open_bundle
 from lsp_server.model.ngrams import NgramTable
-from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.model.opening import open_model
 
 AnySpans = list[Span[Any]]  # Any: of whatever cache the back end has
 
@@ -26,7 +26,7 @@ class ResidentModel:
     def __init__(
         self,
         backend: Backend[Any],  # Any: as above
-        tokenizer: CodeTokenizer,
+        tokenizer: Detokenizer,
         name: str,
         max_cache_bytes: int = DEFAULT_CACHE_BYTES,
         drafts: NgramTable | None = None,
@@ -44,15 +44,15 @@ class ResidentModel:
         num_threads: int | None = None,
         backend_name: str = "auto",
     ) -> ResidentModel:
-        """Read a bundle; None is the embedded one.
+        """Read a bundle, or a folder from the Hub; None is the embedded model.
 
         Raises: BundleError, SettingsError, EngineError.
         """
-        bundle = open_bundle(bundle_path)
-        backend = open_backend(bundle, device_name, num_threads, backend_name)
-        path = bundle.drafts_path
+        model = open_model(bundle_path)
+        backend = open_backend(model, device_name, num_threads, backend_name)
+        path = model.drafts_path
         drafts = None if path is None else NgramTable.load(path, backend.vocab_size)
-        return cls(backend, bundle.load_tokenizer(), str(bundle.path), drafts=drafts)
+        return cls(backend, model.load_tokenizer(), str(model.path), drafts=drafts)
 
     @property
     def device(self) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_server.errors import BundleError, PromptError
-from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 
 FORMAT_VERSION = 1
@@ -51,8 +51,21 @@ class Bundle:
     has_drafts: bool
 
     @property
+    def title(self) -> str:
+        """What `doctor` calls it."""
+        return str(self.provenance.get("run", "unnamed"))
+
+    @property
+    def prompts(self) -> SpmPrompts:
+        return SpmPrompts(sentinels=self.sentinels, layout=self.layout)
+
+    @property
     def weights_path(self) -> Path:
         return self.path / WEIGHTS
+
+    @property
+    def weights_bytes(self) -> int:
+        return self.weights_path.stat().st_size
 
     @property
     def drafts_path(self) -> Path | None:

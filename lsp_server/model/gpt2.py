@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lsp_server.model.document_mask import DocumentMask
+
 LAYER_NORM_EPSILON = 1e-5
 """GPT-2's own. Source: `layer_norm_epsilon` of the released config.json."""
 INIT_STD = 0.02
@@ -142,9 +144,11 @@ class GPT2(nn.Module):
         normalised_BTC: Tensor = self.ln_f(x_BTC)
         return normalised_BTC
 
-    def forward(self, ids_BT: Tensor) -> Tensor:
-        """Logits, BTV."""
-        return F.linear(self.hidden(ids_BT), self.wte.weight)
+    def forward(self, ids_BT: Tensor, segments_BT: Tensor | None = None) -> Tensor:
+        """Logits, BTV. With each token's document given, attention stays within it."""
+        dropout = self.config.dropout if self.training else 0.0
+        mask = None if segments_BT is None else DocumentMask.of(segments_BT, dropout)
+        return F.linear(self.hidden(ids_BT, mask), self.wte.weight)
 
     @property
     def num_parameters(self) -> int:

@@ -61,7 +61,7 @@ class NgramTable:
         """Up to `limit` tokens behind `ids`, as long as all are right with a probability of at least `least`."""
         text, probability = list(ids), 1.0
         proposed: list[int] = []
-        while len(proposed) < limit and (found := self._next(text)) is not None:
+        while len(proposed) < limit and (found := self.next_token(text)) is not None:
             probability *= found[1]
             if probability < least:
                 break
@@ -69,7 +69,8 @@ class NgramTable:
             text.append(found[0])
         return proposed
 
-    def _next(self, ids: Sequence[int]) -> tuple[int, float] | None:
+    def next_token(self, ids: Sequence[int]) -> tuple[int, float] | None:
+        """The likeliest token behind `ids` and its share, where they end in a context that the table knows."""
         for order in ORDERS:
             if len(ids) >= order:
                 key = context_key(ids[-order:], self.vocab_size)

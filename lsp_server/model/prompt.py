@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Protocol
 
 from lsp_server.errors import PromptError
 from lsp_server.model import tokenizer as vocabulary
@@ -71,6 +72,50 @@ class PromptLayout:
             return cls(**values)
         except TypeError as error:
             raise PromptError(f"prompt layout {values!r} is not understood: {error}") from error
+
+
+class PromptBuilder(Protocol):
+    """How one model is asked: its budgets in tokens, and the prompt. The pipeline knows no more of a model's layout."""
+
+    @property
+    def context_tokens(self) -> int:
+        """The whole window: prompt and answer."""
+        ...
+
+    @property
+    def prefix_tokens(self) -> int:
+        """The most prefix that always fits."""
+        ...
+
+    @property
+    def suffix_tokens(self) -> int: ...
+
+    def build(self, *, prefix: Sequence[int], suffix: Sequence[int] = ()) -> tuple[int, ...]:
+        """The prompt; never empty, each part cut at the end that lies far from the cursor."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpmPrompts:
+    """Prompts of our own models."""
+
+    sentinels: Sentinels
+    layout: PromptLayout
+
+    @property
+    def context_tokens(self) -> int:
+        return self.layout.context_tokens
+
+    @property
+    def prefix_tokens(self) -> int:
+        return self.layout.prefix_tokens
+
+    @property
+    def suffix_tokens(self) -> int:
+        return self.layout.suffix_tokens
+
+    def build(self, *, prefix: Sequence[int], suffix: Sequence[int] = ()) -> tuple[int, ...]:
+        return build_prompt(self.sentinels, self.layout, prefix=prefix, suffix=suffix)
 
 
 def build_prompt(

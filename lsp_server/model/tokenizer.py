@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,12 +29,18 @@ PRE_TOKEN_PATTERN = (
 )
 """How text is cut before merges; merges never cross these pieces."""
 
+_NO_UTF8 = re.compile("([\udc80-\udcff]+)")
+"""What `surrogateescape` makes of bytes that are no UTF-8."""
+
 NUM_BYTES = 256
 MIN_VOCAB_SIZE = NUM_BYTES + len(SENTINELS)
 
 
 class CodeTokenizer:
-    """Text to ids and back, exact for any Unicode text. Sentinels spelled out in it are plain text, never sentinels."""
+    """Text to ids and back, exact for any Unicode text and for any bytes. Total: nothing is refused.
+
+    Sentinels that are spelled out in text are plain text, never sentinels.
+    """
 
     def __init__(self, backend: Tokenizer) -> None:
         self._backend = backend
@@ -58,18 +65,11 @@ class CodeTokenizer:
             ) from error
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> CodeTokenizer:
-        """Learn the merges. Raises: CorpusError when the texts give fewer tokens than asked for."""
+    def train(cls, texts: Iterable[str], vocab_size: int, pattern: str = PRE_TOKEN_PATTERN) -> CodeTokenizer:
+        """Learn the merges; another pattern is for comparison. Raises: CorpusError when the texts give fewer tokens."""
         if vocab_size < MIN_VOCAB_SIZE:
             raise CorpusError(f"vocab_size is {vocab_size}: 256 bytes and the sentinels alone need {MIN_VOCAB_SIZE}")
-        backend = Tokenizer(models.BPE())
-        backend.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(PRE_TOKEN_PATTERN), behavior="isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-        backend.decoder = decoders.ByteLevel()
+        backend = _new_backend(pattern)
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=[AddedToken(token, special=True, normalized=False) for token in SENTINELS],
@@ -100,9 +100,65 @@ class CodeTokenizer:
         for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False):
             yield encoding.ids
 
+    @property
+    def backend(self) -> Tokenizer:
+        """The library's own object, for what handles text in bulk."""
+        return self._backend
+
+    def cuts_text_as(self, pattern: str) -> bool:
+        """Whether text is cut by this pattern, before merges, and by nothing else."""
+        mine, other = (json.loads(backend.to_str()) for backend in (self._backend, _new_backend(pattern)))
+        return all(mine[part] == other[part] for part in ("normalizer", "pre_tokenizer"))
+
+    def encode_bytes(self, content: bytes) -> list[int]:
+        """Any bytes at all, valid UTF-8 as `encode` does it, and one token for each byte that is none."""
+        letters = byte_letters()
+        ids: list[int] = []
+        for part in _NO_UTF8.split(content.decode(errors="surrogateescape")):
+            if _NO_UTF8.match(part):
+                ids += self._ids_of(letters[ord(character) - 0xDC00] for character in part)
+            else:
+                ids += self.encode(part)
+        return ids
+
     def decode(self, ids: Sequence[int]) -> str:
         """Sentinels are left out; bytes that are no UTF-8 become U+FFFD."""
         return self._backend.decode(list(ids), skip_special_tokens=True)
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """The inverse of `encode_bytes`. Sentinels are left out."""
+        codes = {letter: code for code, letter in enumerate(byte_letters())}
+        sentinels = set(self.sentinel_ids.values())
+        tokens = (self._backend.id_to_token(number) or "" for number in ids if number not in sentinels)
+        return bytes(codes[letter] for token in tokens for letter in token)
+
+    def _ids_of(self, letters: Iterable[str]) -> list[int]:
+        """Bytes as tokens of their own, which every vocabulary of bytes has."""
+        numbers = [self._backend.token_to_id(letter) for letter in letters]
+        return [number for number in numbers if number is not None]
+
+
+def byte_letters() -> list[str]:
+    """How byte-level BPE spells each of the 256 bytes: as itself where that can be seen, else as a letter from U+0100.
+
+    Source: `bytes_to_unicode` of GPT-2's encoder.
+    """
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = sorted(set(range(NUM_BYTES)) - set(visible))
+    codes = {byte: byte for byte in visible} | {byte: 0x100 + place for place, byte in enumerate(hidden)}
+    return [chr(codes[byte]) for byte in range(NUM_BYTES)]
+
+
+def _new_backend(pattern: str = PRE_TOKEN_PATTERN) -> Tokenizer:
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    backend.decoder = decoders.ByteLevel()
+    return backend
 
 
 def _sentinel_id(backend: Tokenizer, token: str) -> int:

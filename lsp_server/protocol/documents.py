@@ -77,17 +77,24 @@ class DocumentStore(Workspace):
             return None
         return self._snapshot(uri, document, document.buffer.offset(_pair(position)))
 
-    def snapshot_after(self, params: types.DidChangeTextDocumentParams) -> Snapshot | None:
+    def snapshot_after(self, uri: str, changes: Sequence[types.TextDocumentContentChangeEvent]) -> Snapshot | None:
         """The document with its cursor where this change, already applied, leaves it; None where one cannot tell."""
-        document = self.open_document(params.text_document.uri)
-        if document is None or len(params.content_changes) != 1:  # several cursors, or a tool that formats
+        document = self.open_document(uri)
+        if document is None or len(changes) != 1:  # several cursors, or a tool that formats
             return None
-        change = params.content_changes[0]
+        change = changes[0]
         if not isinstance(change, types.TextDocumentContentChangePartial):
             return None
         advance = 1 if change.text in CLOSED_PAIRS else len(change.text)
         offset = min(document.buffer.offset(_pair(change.range.start)) + advance, len(document.source))
-        return self._snapshot(params.text_document.uri, document, offset)
+        return self._snapshot(uri, document, offset)
+
+    def snapshot_after_cells(self, change: types.NotebookDocumentChangeEvent) -> Snapshot | None:
+        """The one cell that this change, already applied, wrote into, likewise; None for any other change."""
+        texts = (change.cells and change.cells.text_content) or ()
+        if len(texts) != 1:
+            return None
+        return self.snapshot_after(texts[0].document.uri, texts[0].changes)
 
     def _snapshot(self, uri: str, document: Document, offset: int) -> Snapshot:
         return Snapshot(

@@ -166,7 +166,12 @@ def _add_lifecycle(server: ParrotletServer) -> None:
 def _add_anticipation(server: ParrotletServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
-        server.anticipation.expect(server.protocol.documents().snapshot_after(params))
+        documents = server.protocol.documents()
+        server.anticipation.expect(documents.snapshot_after(params.text_document.uri, params.content_changes))
+
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    def did_change_notebook(params: types.DidChangeNotebookDocumentParams) -> None:
+        server.anticipation.expect(server.protocol.documents().snapshot_after_cells(params.change))
 
     @server.feature(CURSOR_NOTIFICATION)
     def cursor(params: Any) -> None:  # Any: not in the protocol, so untyped; pygls would hand `object` the server

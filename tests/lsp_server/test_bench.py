@@ -16,6 +16,7 @@ from lsp_server.bench import Measured, as_json, as_text, show_progress
 from lsp_server.cli import main
 from lsp_server.engine.address import RUNTIME_FOLDER_VARIABLE
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, EngineStatus, OnTokens
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.fake import FakeEngine
 from lsp_server.errors import SettingsError
 
@@ -55,7 +56,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> TimedEngine:
 
 
 def measure(seconds: float = 0.2) -> bench.Report:
-    return bench.bench(None, "cpu", in_process=True, seconds=seconds, progress=lambda _: None)
+    return bench.bench(EngineChoice(device="cpu"), in_process=True, seconds=seconds, progress=lambda _: None)
 
 
 def test_the_figures_are_of_what_the_engine_did(engine: TimedEngine) -> None:

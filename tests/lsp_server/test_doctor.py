@@ -8,13 +8,16 @@ import pytest
 from lsp_server import doctor
 from lsp_server.doctor import Finding, Health, as_line, examine
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, EngineStatus, OnTokens
+from lsp_server.engine.choice import EngineChoice
+from lsp_server.engine.native import library
 
 
 class StatusOnly:
     """An engine that is asked for nothing but its state."""
 
-    def __init__(self, state: EngineState, message: str = "", **counts: int) -> None:
-        self._status = EngineStatus(state=state, model="m", device="cpu", message=message, pid=7, **counts)
+    def __init__(self, state: EngineState, message: str = "", backend: str = "", **counts: int) -> None:
+        status = EngineStatus(state=state, model="m", device="cpu", backend=backend, message=message, pid=7, **counts)
+        self._status = status
 
     async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
         raise AssertionError("the doctor asks for no completion")
@@ -40,12 +43,12 @@ def engine_state(monkeypatch: pytest.MonkeyPatch) -> list[StatusOnly]:
 
 
 def findings(model: Path | None = None, device: str = "cpu") -> dict[str, Finding]:
-    return {finding.subject: finding for finding in examine(model, device)}
+    return {finding.subject: finding for finding in examine(EngineChoice(model=model, device=device))}
 
 
 def test_a_sound_installation_has_nothing_bad(engine_state: list[StatusOnly]) -> None:
     found = findings()
-    assert {"system", "packages", "command", "memory", "model", "device", "engine"} == set(found)
+    assert {"system", "packages", "command", "memory", "kernel", "model", "device", "engine"} == set(found)
     assert not [finding for finding in found.values() if finding.health is Health.BAD]
     assert "process 7" in found["engine"].detail
 
@@ -78,6 +81,25 @@ def test_an_engine_that_has_worked_says_how_much_its_cache_saved(engine_state: l
     )
     detail = findings()["engine"].detail
     assert detail.endswith("process 7 with 345 MB, 12 requests so far, 93% of their prompts read before")
+
+
+def test_a_kernel_that_was_not_built_is_a_note_with_the_reason(
+    engine_state: list[StatusOnly], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library.load_library.cache_clear()
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    try:
+        kernel = findings()["kernel"]
+    finally:
+        library.load_library.cache_clear()
+    assert kernel.health is Health.NOTE
+    assert kernel.detail == "the native kernel is not built, so torch decodes, which is slower"
+    assert "compiler" in kernel.remedy
+
+
+def test_the_back_end_that_runs_is_named(engine_state: list[StatusOnly]) -> None:
+    engine_state[0] = StatusOnly(EngineState.READY, backend="native int8 (avx2)")
+    assert findings()["engine"].detail.startswith("native int8 (avx2) on cpu, ready in ")
 
 
 def test_a_missing_command_is_only_a_note(engine_state: list[StatusOnly], monkeypatch: pytest.MonkeyPatch) -> None:

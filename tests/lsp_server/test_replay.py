@@ -11,7 +11,7 @@ from lsp_server.completion.completer import Completer
 from lsp_server.engine.api import CompletionRequest, CompletionResult, OnTokens
 from lsp_server.engine.fake import FakeEngine
 from lsp_server.engine.recorder import Recorder
-from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import MIN_VOCAB_SIZE, CodeTokenizer
 from lsp_server.replay import Edit, Keystroke, Open, Phase, Player, Rest, Step
 from lsp_server.settings import Settings
@@ -19,6 +19,7 @@ from lsp_server.settings import Settings
 SETTINGS = Settings(debounce_ms=0)
 TOKENIZER = CodeTokenizer.train(["ab"], MIN_VOCAB_SIZE)
 LAYOUT = PromptLayout(context_tokens=503, new_tokens=50, suffix_tokens=50)
+PROMPTS = SpmPrompts(sentinels=Sentinels.of(TOKENIZER), layout=LAYOUT)
 
 
 class ReusingEngine(FakeEngine):
@@ -42,7 +43,7 @@ def insert(at: int, text: str, phase: Phase = Phase.TYPING) -> Edit:
 
 async def play(engine: FakeEngine, *steps: Step, ahead: bool = False, tells_cursor: bool = False) -> list[Keystroke]:
     recorder = Recorder(engine)
-    completer = Completer(engine=recorder, tokenizer=TOKENIZER, sentinels=Sentinels.of(TOKENIZER), layout=LAYOUT)
+    completer = Completer(engine=recorder, tokenizer=TOKENIZER, prompts=PROMPTS)
     player = Player(recorder, completer, SETTINGS, ahead=ahead, tells_cursor=tells_cursor)
     return [keystroke async for keystroke in player.play(steps)]
 

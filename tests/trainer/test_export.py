@@ -23,6 +23,7 @@ from trainer.corpus.build import build_corpus
 from trainer.evaluate import Figures
 from trainer.export import export
 from trainer.network import network_config
+from trainer.packing.shards import SplitWriter
 
 RECIPE = Recipe(
     run="tiny",
@@ -58,10 +59,11 @@ def run_dir(tmp_path: Path, network: GPT2) -> Path:
     (tmp_path / "tokenizer").mkdir()
     tokenizer.save(tmp_path / "tokenizer" / "tokenizer.json")
     (tmp_path / "packed").mkdir()
-    ids = np.asarray([50, 60, 70] * 40, dtype="<u2")
-    ids.tofile(tmp_path / "packed" / "train-00000.bin")
-    splits = {"train": {"shards": [len(ids)]}}
-    index = {"format_version": 1, "corpus_hash": "abc", "content_hash": "def", "dtype": "uint16", "splits": splits}
+    writer = SplitWriter(tmp_path / "packed", "train", np.dtype("<u2"), 1024)
+    writer.add(np.asarray([50, 60, 70] * 40, dtype="<u2").tobytes(), 0)
+    writer.close()
+    splits = {"train": writer.summary()}
+    index = {"format_version": 2, "corpus_hash": "abc", "content_hash": "def", "dtype": "uint16", "splits": splits}
     (tmp_path / "packed" / "index.json").write_text(json.dumps(index))
     checkpoint = tmp_path / "checkpoints" / "step-00000010"
     checkpoint.mkdir(parents=True)

@@ -23,7 +23,7 @@ from trainer import loop
 from trainer.averaging import WeightAverage
 from trainer.checkpoint import Progress, latest_checkpoint, read_progress, weights_to_export
 from trainer.config import PackingConfig, Recipe
-from trainer.dataset import Rows
+from trainer.dataset import PackedRows
 from trainer.feed import Batch
 from trainer.heldout import HeldOut, HeldOutLoss
 from trainer.loop import fit
@@ -157,13 +157,13 @@ def test_a_resumed_run_with_other_accumulation_goes_on_with_the_next_rows(
 ) -> None:
     fit(tiny_recipe(max_steps=3), packed_run)
     seen: list[int] = []
-    real_getitem = Rows.__getitem__
+    real_getitem = PackedRows.__getitem__
 
-    def spying_getitem(rows: Rows, number: int) -> dict[str, torch.Tensor]:
+    def spying_getitem(rows: PackedRows, number: int) -> dict[str, torch.Tensor]:
         seen.append(number)
         return real_getitem(rows, number)
 
-    monkeypatch.setattr(Rows, "__getitem__", spying_getitem)
+    monkeypatch.setattr(PackedRows, "__getitem__", spying_getitem)
     fit(tiny_recipe(max_steps=5, accumulate=2), packed_run)
 
     assert seen == list(range(12, 12 + 2 * 2 * 4))

@@ -47,7 +47,7 @@ def test_the_table_is_what_a_plain_count_gives() -> None:
     table = count_ngrams(stream_of(ids), VOCAB, SENTINELS)
     assert len(table) == len(expected) > 20
     for context, (likeliest, share) in expected.items():
-        found = table._next(context)
+        found = table.next_token(context)
         assert found is not None
         assert found[0] in likeliest
         assert found[1] == pytest.approx(share, abs=1e-3)

@@ -1,21 +1,13 @@
-"""Single values of a recipe changed on the command line, and TOML written back."""
+"""Single values of a recipe changed on the command line."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lsp_server.errors import RecipeError
-from trainer.overrides import overridden, to_toml
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from trainer.overrides import overridden
 
 
 @pytest.mark.parametrize(
@@ -54,20 +46,3 @@ def test_a_change_that_cannot_be_made_is_named(change: str, message: str) -> Non
         overridden({"run": "a"}, [change])
     assert message in str(caught.value)
     assert repr(change) in str(caught.value)
-
-
-SCALARS = st.one_of(
-    st.text(st.characters(exclude_categories=("Cs",))),
-    st.integers(-(2**62), 2**62),
-    st.booleans(),
-    st.floats(allow_nan=False),
-)
-TABLES = st.dictionaries(
-    st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.one_of(SCALARS, st.lists(st.text("ab\\\"'")))
-)
-
-
-@settings(max_examples=40)
-@given(TABLES, st.dictionaries(st.from_regex(r"[A-Z]{1,4}", fullmatch=True), TABLES, max_size=2))
-def test_what_is_written_is_read_back(values: dict[str, Any], tables: dict[str, Any]) -> None:
-    assert tomllib.loads(to_toml({**values, **tables})) == {**values, **tables}

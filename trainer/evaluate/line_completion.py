@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from lsp_server.assembly import make_engine, open_completer
 from lsp_server.completion.snapshot import Snapshot
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.settings import LengthMode, Settings
 from trainer.corpus import Document
 from trainer.evaluate.baselines import copy_line
@@ -99,7 +100,7 @@ def answer_tasks(bundle: Path, tasks: Sequence[LineTask]) -> list[LineAnswer]:
 
 
 async def _answer_tasks(path: Path, tasks: Sequence[LineTask]) -> list[LineAnswer]:
-    engine = make_engine(path, "auto", in_process=True)
+    engine = make_engine(EngineChoice(model=path), in_process=True)
     completer = open_completer(path, engine)
     settings = Settings(length=LengthMode.LINE, temperature=0.0, deadline_ms=60_000)
     answers = []

@@ -7,30 +7,36 @@ from __future__ import annotations
 
 import dataclasses
 from math import floor
-from typing import Protocol
-
-import torch
-from torch.utils.data import Dataset
 
 from trainer.config import CorpusConfig, Recipe
+from trainer.dataset.row import IndexedRows, Row, RowSource, SequentialRows
 
 REPLAY = "replay"
-Row = dict[str, torch.Tensor]
 
 
-class Rows(Protocol):
-    """Rows without end, each a pure function of its number."""
-
-    def __getitem__(self, number: int) -> Row: ...
+def mix_rows(tuned: RowSource, replayed: RowSource, share: float) -> RowSource:
+    """Rows of both; `share` come from `replayed`."""
+    assert not isinstance(tuned, SequentialRows), "a recipe that replays does not stream"
+    assert not isinstance(replayed, SequentialRows)
+    return MixedRows(tuned=tuned, replayed=replayed, share=share)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class MixedRows(Dataset[Row]):
+class MixedRows:
     """Of the rows up to any number, `share` come from replay, evenly spread; both sources are read in their order."""
 
-    tuned: Rows
-    replayed: Rows
+    tuned: IndexedRows
+    replayed: IndexedRows
     share: float
+
+    @property
+    def row_tokens(self) -> int:
+        return self.tuned.row_tokens
+
+    @property
+    def rows_per_epoch(self) -> int:
+        """Until the tuned text has been read once."""
+        return round(self.tuned.rows_per_epoch / (1 - self.share))
 
     def __getitem__(self, number: int) -> Row:
         before, with_it = floor(number * self.share), floor((number + 1) * self.share)

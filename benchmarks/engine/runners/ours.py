@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.engine.protocol import Answer, Hello, Question, serve
 from lsp_server.engine.api import CompletionRequest, EngineState, SamplingParams, StopRule
+from lsp_server.engine.choice import BACKENDS, EngineChoice
 from lsp_server.engine.local import LocalEngine
 
 POLL_SECONDS = 0.001
@@ -18,9 +19,9 @@ DOCUMENT = "benchmark"
 class Ours:
     """The engine in this process."""
 
-    def __init__(self, bundle: Path, threads: int | None) -> None:
+    def __init__(self, bundle: Path, threads: int | None, backend: str) -> None:
         self._loop = asyncio.new_event_loop()
-        self._engine = LocalEngine(bundle, "cpu", threads)
+        self._engine = LocalEngine(EngineChoice(model=bundle, device="cpu", threads=threads, backend=backend))
         self._loop.run_until_complete(self._ready())
         self.hello = Hello(version="this checkout", threads=threads or 0)
 
@@ -66,8 +67,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=None, help="(default: the engine's own choice)")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto")
     options = parser.parse_args()
-    serve(lambda: Ours(options.bundle, options.threads))
+    serve(lambda: Ours(options.bundle, options.threads, options.backend))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import random
 from itertools import islice, pairwise
 
 from benchmarks.engine.protocol import common_prefix
-from benchmarks.engine.texts import TextSource, code_places, typed_length, typed_prompts
+from benchmarks.engine.texts import TextSource, code_places, library_texts, typed_length, typed_prompts
 from lsp_server.model.bundle import open_bundle
 
 
@@ -24,7 +24,7 @@ def test_slices_of_the_library_are_as_long_as_asked_for() -> None:
 
 def test_places_in_code_share_all_but_the_typed_end() -> None:
     bundle = open_bundle()
-    for place in islice(code_places(bundle, random.Random(0)), 10):
+    for place in islice(code_places(bundle, library_texts(), random.Random(0)), 10):
         assert len(place.prompt) <= bundle.layout.prompt_tokens
         assert place.prompt != place.earlier
         assert len(place.prompt) - common_prefix(place.earlier, place.prompt) <= 8
@@ -32,5 +32,5 @@ def test_places_in_code_share_all_but_the_typed_end() -> None:
 
 def test_the_same_seed_gives_the_same_places() -> None:
     bundle = open_bundle()
-    once, again = (list(islice(code_places(bundle, random.Random(3)), 3)) for _ in range(2))
+    once, again = (list(islice(code_places(bundle, library_texts(), random.Random(3)), 3)) for _ in range(2))
     assert once == again

@@ -13,7 +13,7 @@ from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, OnTokens
 from lsp_server.engine.fake import FakeEngine
 from lsp_server.errors import EngineUnavailableError
-from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.settings import Settings
 
@@ -27,7 +27,9 @@ def at_cursor(document: str) -> Snapshot:
 
 @pytest.fixture
 def make_completer(tokenizer: CodeTokenizer, sentinels: Sentinels, layout: PromptLayout) -> MakeCompleter:
-    return lambda engine: Completer(engine=engine, tokenizer=tokenizer, sentinels=sentinels, layout=layout)
+    return lambda engine: Completer(
+        engine=engine, tokenizer=tokenizer, prompts=SpmPrompts(sentinels=sentinels, layout=layout)
+    )
 
 
 @pytest.fixture

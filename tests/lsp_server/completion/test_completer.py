@@ -14,7 +14,7 @@ from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, FinishReason, OnTokens, StopRule
 from lsp_server.engine.fake import FakeEngine, Script
 from lsp_server.errors import EngineError, EngineLoadingError, EngineUnavailableError
-from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.settings import LengthMode, Settings
 
@@ -47,7 +47,9 @@ class EngineOnHold(FakeEngine):
 
 @pytest.fixture
 def make_completer(tokenizer: CodeTokenizer, sentinels: Sentinels, layout: PromptLayout) -> MakeCompleter:
-    return lambda engine: Completer(engine=engine, tokenizer=tokenizer, sentinels=sentinels, layout=layout)
+    return lambda engine: Completer(
+        engine=engine, tokenizer=tokenizer, prompts=SpmPrompts(sentinels=sentinels, layout=layout)
+    )
 
 
 async def test_an_automatic_request_is_greedy_and_gets_one_suggestion(make_completer: MakeCompleter) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.completion.window import MAX_DOCUMENTS, Windows
-from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 
 LINES = "".join(f"line {number:04}\n" for number in range(500))
@@ -17,7 +17,7 @@ class Reader:
     """Windows, and what of the document is in their prompts."""
 
     def __init__(self, tokenizer: CodeTokenizer, sentinels: Sentinels, layout: PromptLayout) -> None:
-        self.windows = Windows(tokenizer=tokenizer, sentinels=sentinels, layout=layout)
+        self.windows = Windows(tokenizer=tokenizer, prompts=SpmPrompts(sentinels=sentinels, layout=layout))
         self.tokenizer, self.sentinels, self.layout = tokenizer, sentinels, layout
 
     def prefix(self, text: str, offset: int | None = None, **values: object) -> str:

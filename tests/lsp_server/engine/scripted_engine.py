@@ -16,6 +16,7 @@ from stepping_model import SteppingModel
 
 from lsp_server.engine.address import EngineAddress, EngineIdentity
 from lsp_server.engine.api import CompletionRequest, CompletionResult, OnTokens
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.daemon import serve
 from lsp_server.engine.local import LocalEngine
 
@@ -37,7 +38,7 @@ class ScriptedModel(SteppingModel):
 def main() -> int:
     bundle, idle_seconds = Path(sys.argv[1]), float(sys.argv[2])
     engine = LocalEngine(load_model=lambda _: ScriptedModel(free=True))
-    address = EngineAddress.of(EngineIdentity.of(bundle, DEVICE, None))
+    address = EngineAddress.of(EngineIdentity.of(EngineChoice(model=bundle, device=DEVICE)))
     with (address.folder / "starts").open("a", encoding="utf-8") as stream:
         stream.write("started\n")
     gate = os.environ.get("SCRIPTED_ENGINE_GATE")

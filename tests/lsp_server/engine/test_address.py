@@ -14,6 +14,7 @@ import pytest
 import lsp_server
 from lsp_server.engine import address
 from lsp_server.engine.address import EngineAddress, EngineIdentity, log_file, runtime_folder
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.errors import EngineUnavailableError
 
 
@@ -26,31 +27,32 @@ def short_folder() -> Iterator[Path]:
 
 def test_the_same_choices_share_an_engine_and_others_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "parrotlet.json").write_text("{}", encoding="utf-8")
-    key = EngineIdentity.of(tmp_path, "cpu", None).key
-    assert key == EngineIdentity.of(tmp_path / "." / "", "cpu", None).key
+    key = EngineIdentity.of(EngineChoice(model=tmp_path, device="cpu")).key
+    assert key == EngineIdentity.of(EngineChoice(model=tmp_path / "." / "", device="cpu")).key
     others = [
-        EngineIdentity.of(tmp_path, "auto", None),
-        EngineIdentity.of(tmp_path, "cpu", 2),
-        EngineIdentity.of(None, "cpu", None),
+        EngineIdentity.of(EngineChoice(model=tmp_path)),
+        EngineIdentity.of(EngineChoice(model=tmp_path, device="cpu", threads=2)),
+        EngineIdentity.of(EngineChoice(model=tmp_path, device="cpu", backend="full")),
+        EngineIdentity.of(EngineChoice(device="cpu")),
     ]
     (tmp_path / "parrotlet.json").write_text('{"other": "weights"}', encoding="utf-8")
-    others.append(EngineIdentity.of(tmp_path, "cpu", None))
+    others.append(EngineIdentity.of(EngineChoice(model=tmp_path, device="cpu")))
     monkeypatch.setattr(lsp_server, "__version__", "99.0")
-    others.append(EngineIdentity.of(tmp_path, "cpu", None))
+    others.append(EngineIdentity.of(EngineChoice(model=tmp_path, device="cpu")))
     monkeypatch.setattr(address, "PROTOCOL_VERSION", 99)
-    others.append(EngineIdentity.of(tmp_path, "cpu", None))
-    assert len({key, *(other.key for other in others)}) == 7
+    others.append(EngineIdentity.of(EngineChoice(model=tmp_path, device="cpu")))
+    assert len({key, *(other.key for other in others)}) == 8
 
 
 def test_a_bundle_that_is_not_there_has_an_identity(tmp_path: Path) -> None:
-    assert EngineIdentity.of(tmp_path / "missing", "cpu", None).manifest_hash == ""
+    assert EngineIdentity.of(EngineChoice(model=tmp_path / "missing", device="cpu")).manifest_hash == ""
 
 
 def test_the_folder_is_made_private(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARROTLET_RUNTIME_DIR", str(short_folder / "new" / "er"))
     folder = runtime_folder()
     assert folder.stat().st_mode & 0o777 == 0o700
-    identity = EngineIdentity.of(None, "cpu", None)
+    identity = EngineIdentity.of(EngineChoice(device="cpu"))
     assert EngineAddress.of(identity).socket == folder / f"{identity.key}.sock"
     assert log_file() == folder / "engine.log"
 

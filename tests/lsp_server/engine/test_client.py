@@ -18,6 +18,7 @@ from stepping_model import request_of
 
 from lsp_server.engine.address import EngineAddress, EngineIdentity
 from lsp_server.engine.api import CompletionRequest, EngineState, EngineStatus, SamplingParams, StopRule
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.file_lock import FileLock
 from lsp_server.engine.local import LocalEngine
@@ -36,10 +37,11 @@ MakeClient = Callable[..., EngineClient]
 ASK_FOR_STATUS = """
 import asyncio, json, sys
 from pathlib import Path
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.client import EngineClient
 
 async def main():
-    client = EngineClient(Path(sys.argv[1]), sys.argv[2], command=json.loads(sys.argv[3]))
+    client = EngineClient(EngineChoice(model=Path(sys.argv[1]), device=sys.argv[2]), command=json.loads(sys.argv[3]))
     print("here", flush=True)
     sys.stdin.readline()
     print((await client.status()).pid)
@@ -60,7 +62,7 @@ async def scripted_client(runtime_folder: Path, tmp_path: Path) -> AsyncIterator
 
     def make(idle_seconds: float = 600.0, command: list[str] | None = None) -> EngineClient:
         command = command or scripted_command(tmp_path, idle_seconds)
-        clients.append(EngineClient(tmp_path, DEVICE, command=command))
+        clients.append(EngineClient(EngineChoice(model=tmp_path, device=DEVICE), command=command))
         return clients[-1]
 
     yield make
@@ -169,7 +171,7 @@ async def test_a_cancelled_request_does_not_stop_the_start_it_began(
 ) -> None:
     gate = tmp_path / "gate"
     monkeypatch.setenv("SCRIPTED_ENGINE_GATE", str(gate))
-    start_lock = EngineAddress.of(EngineIdentity.of(tmp_path, DEVICE, None)).start_lock
+    start_lock = EngineAddress.of(EngineIdentity.of(EngineChoice(model=tmp_path, device=DEVICE))).start_lock
     client = scripted_client()
     impatient = asyncio.create_task(client.status())
     await asyncio.wait_for(_until((runtime_folder / "starts").exists), WAIT_SECONDS)
@@ -226,7 +228,8 @@ async def test_the_real_engine_answers_through_the_socket_as_it_does_in_process(
     (tmp_path / "lsp_server" / "__init__.py").write_text("raise SystemExit('hostile')", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PARROTLET_TRANSPORT", transport)
-    client, local = EngineClient(bundle, "cpu", 1), LocalEngine(bundle, "cpu", 1)
+    choice = EngineChoice(model=bundle, device="cpu", threads=1)
+    client, local = EngineClient(choice), LocalEngine(choice)
     try:
         with pytest.raises(EngineLoadingError):
             await client.complete(request_of())

@@ -11,6 +11,7 @@ import pytest
 from stepping_model import Loader, SteppingModel, request_of
 
 from lsp_server.engine.api import CompletionRequest, EngineState, SamplingParams, StopRule
+from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.local import LocalEngine
 from lsp_server.errors import EngineError, EngineLoadingError, PromptError
 
@@ -27,7 +28,7 @@ async def _ready(engine: LocalEngine) -> None:
 
 
 async def test_a_real_bundle_answers_and_streams(bundle: Path) -> None:
-    engine = LocalEngine(bundle, "cpu")
+    engine = LocalEngine(EngineChoice(model=bundle, device="cpu"))
     with pytest.raises(EngineLoadingError):
         await engine.complete(request_of())
     await ready(engine)
@@ -53,7 +54,7 @@ async def test_a_reload_brings_the_new_weights_and_no_stale_cache(bundle: Path, 
     )
     answers = []
     for path in (bundle, make_bundle(1)):
-        engine = LocalEngine(path, "cpu")
+        engine = LocalEngine(EngineChoice(model=path, device="cpu"))
         await ready(engine)
         answers.append((await engine.complete(request)).candidates)
         if path is bundle:
@@ -69,7 +70,7 @@ async def test_a_reload_brings_the_new_weights_and_no_stale_cache(bundle: Path, 
     ("device", "message"), [("gpu", "device is 'gpu'"), ("cuda:77", "device is cuda:77, but PyTorch sees")]
 )
 async def test_a_device_that_is_not_there_is_named(bundle: Path, device: str, message: str) -> None:
-    engine = LocalEngine(bundle, device)
+    engine = LocalEngine(EngineChoice(model=bundle, device=device))
     await ready(engine)
     status = await engine.status()
     assert status.state is EngineState.FAILED

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import pre_tokenizers
 
 from lsp_server.errors import BundleError, CorpusError
-from lsp_server.model.tokenizer import MIN_VOCAB_SIZE, SENTINELS, CodeTokenizer
+from lsp_server.model.tokenizer import MIN_VOCAB_SIZE, SENTINELS, CodeTokenizer, byte_letters
 
 LINES = "".join(f"    if value_{number}:\n        return {number}\n" for number in range(40))
 LEARNT = CodeTokenizer.train([LINES], 320)
@@ -24,6 +25,21 @@ LEARNT = CodeTokenizer.train([LINES], 320)
 @example("   \n \n\t \n")
 def test_any_text_round_trips(text: str) -> None:
     assert LEARNT.decode(LEARNT.encode(text)) == text
+
+
+@given(st.binary())
+@example(bytes(range(256)))
+@example(b"\xed\xa0\x80 \xc3(caf\xc3\xa9\xff<|endoftext|>")
+def test_any_bytes_round_trip(content: bytes) -> None:
+    ids = LEARNT.encode_bytes(content)
+
+    assert LEARNT.decode_bytes(ids) == content
+    assert not set(ids) & set(LEARNT.sentinel_ids.values())
+
+
+@given(st.text())
+def test_bytes_of_text_are_encoded_as_the_text(text: str) -> None:
+    assert LEARNT.encode_bytes(text.encode()) == LEARNT.encode(text)
 
 
 @given(st.lists(st.sampled_from([*SENTINELS, "<|", "|>", "fim_prefix", " ", "\n", "x"])))
@@ -48,11 +64,17 @@ def test_bytes_that_are_no_utf8_become_replacement_characters() -> None:
     first_byte_of_two = LEARNT.encode("\u00e9")[:1]
 
     assert LEARNT.decode(first_byte_of_two) == "\ufffd"
+    assert LEARNT.decode_bytes(first_byte_of_two) == b"\xc3"
 
 
 @pytest.mark.parametrize("text", ["lone \ud800 surrogate", "\udfff"])
 def test_a_lone_surrogate_is_encoded_as_a_question_mark(text: str) -> None:
     assert LEARNT.decode(LEARNT.encode(text)) == text.encode(errors="replace").decode()
+
+
+def test_bytes_are_spelled_as_the_library_spells_them() -> None:
+    assert sorted(byte_letters()) == sorted(pre_tokenizers.ByteLevel.alphabet())
+    assert LEARNT.encode("\x00")[0] == LEARNT.backend.token_to_id(byte_letters()[0])
 
 
 def test_digits_come_at_most_two_at_a_time() -> None:

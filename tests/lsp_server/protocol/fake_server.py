@@ -17,7 +17,7 @@ from lsp_server.completion.completer import Completer
 from lsp_server.engine.api import CompletionRequest, Engine, EngineState, EngineStatus
 from lsp_server.engine.fake import FakeEngine
 from lsp_server.errors import BundleError, EngineUnavailableError
-from lsp_server.model.prompt import PromptLayout, Sentinels
+from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import MIN_VOCAB_SIZE, CodeTokenizer
 from lsp_server.protocol import server
 from lsp_server.protocol.serve import serve
@@ -91,7 +91,8 @@ def main() -> int:
         os.write(1, b"a stray write, as of a C library\n")
         if len(sys.argv) > 2 and not Path(sys.argv[2]).exists():
             raise BundleError(f"there is no model folder at {sys.argv[2]}: choose another model")
-        return Completer(engine=engine, tokenizer=tokenizer, sentinels=Sentinels.of(tokenizer), layout=LAYOUT)
+        prompts = SpmPrompts(sentinels=Sentinels.of(tokenizer), layout=LAYOUT)
+        return Completer(engine=engine, tokenizer=tokenizer, prompts=prompts)
 
     return serve(make_engine, open_completer)
 

@@ -15,6 +15,7 @@ from typing import Any
 WAIT_SECONDS = 60.0
 FAKE_SERVER = Path(__file__).parent / "fake_server.py"
 ROOT = Path(__file__).parents[3]
+NOTEBOOK = "file:///project/n.ipynb"
 GHOST_TEXT_CLIENT: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
 Message = dict[str, Any]
 
@@ -186,3 +187,21 @@ def at(line: int, column: int, uri: str) -> Message:
 def texts(response: Message) -> list[str]:
     """Inserted texts of inline items."""
     return [item["insertText"] for item in response["result"]["items"]]
+
+
+def open_notebook(client: RawClient, sources: dict[str, str], prose: str) -> None:
+    """Cells in order; the one named `prose` is Markdown."""
+    client.notify(
+        "notebookDocument/didOpen",
+        {
+            "notebookDocument": {
+                "uri": NOTEBOOK,
+                "notebookType": "jupyter-notebook",
+                "version": 1,
+                "cells": [{"kind": 1 if uri == prose else 2, "document": uri} for uri in sources],
+            },
+            "cellTextDocuments": [
+                {"uri": uri, "languageId": "python", "version": 1, "text": source} for uri, source in sources.items()
+            ],
+        },
+    )

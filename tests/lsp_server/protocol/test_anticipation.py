@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
-from raw_client import FAKE_SERVER, GHOST_TEXT_CLIENT, RawClient, at, texts
+from raw_client import FAKE_SERVER, GHOST_TEXT_CLIENT, NOTEBOOK, RawClient, at, open_notebook, texts
 
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.protocol.documents import Document, DocumentStore
@@ -36,8 +36,7 @@ def after(text: str, *changes: Any) -> Snapshot | None:
     store._text_documents["u"] = document = Document("u", text, 1, "python", Encoding.UTF16)
     for each in changes:
         document.apply_change(each)
-    identifier = types.VersionedTextDocumentIdentifier(uri="u", version=2)
-    return store.snapshot_after(types.DidChangeTextDocumentParams(identifier, list(changes)))
+    return store.snapshot_after("u", list(changes))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +96,26 @@ async def test_a_resting_cursor_has_its_prompt_read(client: RawClient) -> None:
     before = (await client.status())["num_prefills"]
     client.notify("parrotlet/cursor", at(1, 8, client.uri))
     assert (await client.until_status(lambda status: status["num_prefills"] > before))["num_prefills"] == before + 1
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_edit_of_a_notebooks_cell_has_its_prompt_read(start_client: StartClient) -> None:
+    client = await start_client()
+    await client.initialize({**GHOST_TEXT_CLIENT, "notebookDocument": {"synchronization": {}}})
+    await client.until_ready()
+    uri = "vscode-notebook-cell:/project/n.ipynb#0"
+    open_notebook(client, {uri: "result "}, prose="none")
+    before = (await client.status())["num_prefills"]
+    edit = {"range": {"start": {"line": 0, "character": 7}, "end": {"line": 0, "character": 7}}, "text": "="}
+    client.notify(
+        "notebookDocument/didChange",
+        {
+            "notebookDocument": {"uri": NOTEBOOK, "version": 2},
+            "change": {"cells": {"textContent": [{"document": {"uri": uri, "version": 2}, "changes": [edit]}]}},
+        },
+    )
+    await client.until_status(lambda status: status["num_prefills"] == before + 1)
+    assert texts(await client.inline(0, 8, uri=uri)) == [" compute()"]
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from raw_client import GHOST_TEXT_CLIENT, RawClient, frame, texts
+from raw_client import GHOST_TEXT_CLIENT, NOTEBOOK, RawClient, frame, open_notebook, texts
 
 StartClient = Callable[..., Awaitable[RawClient]]
 CANCELLED = -32800
-NOTEBOOK = "file:///project/n.ipynb"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -274,21 +273,3 @@ async def steps_stand_still(client: RawClient) -> bool:
 
 def logged(client: RawClient) -> list[str]:
     return [note["params"]["message"] for note in client.notifications if note["method"] == "window/logMessage"]
-
-
-def open_notebook(client: RawClient, sources: dict[str, str], prose: str) -> None:
-    """Cells in order; the one named `prose` is Markdown."""
-    client.notify(
-        "notebookDocument/didOpen",
-        {
-            "notebookDocument": {
-                "uri": NOTEBOOK,
-                "notebookType": "jupyter-notebook",
-                "version": 1,
-                "cells": [{"kind": 1 if uri == prose else 2, "document": uri} for uri in sources],
-            },
-            "cellTextDocuments": [
-                {"uri": uri, "languageId": "python", "version": 1, "text": source} for uri, source in sources.items()
-            ],
-        },
-    )

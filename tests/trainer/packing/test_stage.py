@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from lsp_server.errors import CorpusError
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer import packing
 from trainer.config import PackingConfig
-from trainer.packing import TokenStream, pack, read_index
+from trainer.packing import TokenStream, pack, read_index, require_current, stage
 
 SMALL_SHARDS = PackingConfig(shard_tokens=1024)
 MakeCorpus = Callable[..., Path]
@@ -108,13 +109,13 @@ def test_a_failure_while_writing_keeps_the_old_folder(
 ) -> None:
     out = tmp_path / "packed"
     old = pack(make_corpus(TEXTS), tokenizer_path, out, SMALL_SHARDS)
-    real_batches = packing._batches
+    real_batches = stage._batches
 
     def failing(documents: Iterable[object]) -> Iterable[list[str]]:
         yield from real_batches(documents)  # type: ignore[arg-type]
         raise failure
 
-    monkeypatch.setattr(packing, "_batches", failing)
+    monkeypatch.setattr(stage, "_batches", failing)
     with pytest.raises(raised):
         pack(make_corpus(TEXTS[:3]), tokenizer_path, out, SMALL_SHARDS)
 
@@ -126,7 +127,7 @@ def test_a_failure_while_writing_keeps_the_old_folder(
 def test_a_failure_leaves_no_finished_folder(
     make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "SPLITS", ("train", "nowhere"))
+    monkeypatch.setattr(stage, "SPLITS", ("train", "nowhere"))
 
     with pytest.raises(KeyError):
         pack(make_corpus(TEXTS), tokenizer_path, tmp_path / "packed", SMALL_SHARDS)
@@ -144,12 +145,12 @@ def test_a_failure_leaves_no_finished_folder(
     ],
 )
 def test_ids_are_as_wide_as_the_vocabulary_needs(vocab_size: int, dtype: str, expected: str) -> None:
-    assert packing._dtype(vocab_size, PackingConfig(dtype=dtype)).name == expected  # type: ignore[arg-type]
+    assert stage._dtype(vocab_size, PackingConfig(dtype=dtype)).name == expected  # type: ignore[arg-type]
 
 
 def test_a_vocabulary_too_large_for_uint16_is_refused() -> None:
     with pytest.raises(CorpusError, match='65537 tokens: choose "uint32"'):
-        packing._dtype(2**16 + 1, PackingConfig(dtype="uint16"))
+        stage._dtype(2**16 + 1, PackingConfig(dtype="uint16"))
 
 
 def test_an_empty_corpus_is_refused(make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path) -> None:
@@ -168,19 +169,104 @@ def test_a_damaged_index_is_refused(tmp_path: Path, content: str) -> None:
 
 
 def test_an_index_without_its_splits_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "index.json").write_text(json.dumps({"format_version": 1, "dtype": "uint16"}))
+    (tmp_path / "index.json").write_text(json.dumps({"format_version": 2, "dtype": "uint16"}))
 
     with pytest.raises(CorpusError, match="is damaged"):
         TokenStream.open(tmp_path, "train")
 
 
-@pytest.mark.parametrize("keep", [0, 1, 100, 101])
-def test_a_shard_that_is_not_what_the_index_says_is_named(
-    make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path, keep: int
+@pytest.mark.parametrize("name", ["train-00000.bin", "train-00001.offsets"])
+@pytest.mark.parametrize("keep", [0, 1, 8, 100, 101])
+def test_a_file_that_is_not_what_the_index_says_is_named(
+    make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path, name: str, keep: int
 ) -> None:
     pack(make_corpus(TEXTS), tokenizer_path, tmp_path / "packed", SMALL_SHARDS)
-    shard = tmp_path / "packed" / "train-00000.bin"
-    shard.write_bytes(shard.read_bytes()[:keep])
+    file = tmp_path / "packed" / name
+    content = file.read_bytes()
+    file.write_bytes(content[: min(keep, len(content) - 1)])
 
-    with pytest.raises(CorpusError, match=r"train-00000.bin .*run `parrotlet-train pack` again"):
+    with pytest.raises(CorpusError, match=rf"{name} .*run `parrotlet-train pack` again"):
         TokenStream.open(tmp_path / "packed", "train")
+
+
+@pytest.mark.parametrize("name", ["train-00000.bin", "train-00000.offsets"])
+def test_one_changed_bit_is_found(make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path, name: str) -> None:
+    pack(make_corpus(TEXTS), tokenizer_path, tmp_path / "packed", SMALL_SHARDS)
+    file = tmp_path / "packed" / name
+    content = bytearray(file.read_bytes())
+    content[9] ^= 1
+    file.write_bytes(content)
+
+    with pytest.raises(CorpusError, match=rf"{name} is damaged, its checksum has changed"):
+        TokenStream.open(tmp_path / "packed", "train")
+
+
+def test_the_version_before_is_refused_with_the_remedy(
+    make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path
+) -> None:
+    index = pack(make_corpus(TEXTS), tokenizer_path, tmp_path / "packed", SMALL_SHARDS)
+    (tmp_path / "packed" / "index.json").write_text(json.dumps({**index, "format_version": 1}))
+
+    with pytest.raises(
+        CorpusError, match="has packing format 1, this trainer reads 2: run `parrotlet-train pack` again"
+    ):
+        TokenStream.open(tmp_path / "packed", "train")
+
+
+def test_offsets_say_where_each_document_begins(
+    make_corpus: MakeCorpus, tokenizer_path: Path, code_tokenizer: CodeTokenizer, tmp_path: Path
+) -> None:
+    pack(make_corpus(TEXTS, ["held out\n"]), tokenizer_path, tmp_path / "packed", SMALL_SHARDS)
+    stream = TokenStream.open(tmp_path / "packed", "train")
+    spans = zip(stream.document_starts, stream.document_starts[1:], strict=False)
+
+    read = [stream.read(int(start), int(end - start)).tolist() for start, end in spans]
+
+    assert len(stream.shards) > 2
+    assert stream.num_documents == len(TEXTS)
+    assert read == [[*code_tokenizer.encode(text), code_tokenizer.end_of_text] for text in TEXTS]
+
+
+def test_several_processes_write_the_same_shards(
+    make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = make_corpus([*TEXTS, "caf\u00e9 \u4f60\r\n" * 9], ["held out\n"])
+    monkeypatch.setattr(stage, "ENCODE_DOCUMENTS", 2)
+    monkeypatch.setattr(stage, "BYTES_A_PROCESS", 1)
+
+    for name, processes in (("one", 1), ("two", 2)):
+        config = PackingConfig(shard_tokens=1024, processes=processes)
+        pack(corpus, tokenizer_path, tmp_path / name, config)
+
+    files = sorted(file.name for file in (tmp_path / "one").iterdir())
+    assert files == sorted(file.name for file in (tmp_path / "two").iterdir())
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
+
+
+def test_what_a_killed_run_left_is_not_mixed_in(make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path) -> None:
+    left = tmp_path / "packed.partial"
+    left.mkdir()
+    (left / "train-00000.bin").write_bytes(b"half")
+    (left / "train-00007.bin").write_bytes(b"of another corpus")
+
+    pack(make_corpus(TEXTS[:2]), tokenizer_path, tmp_path / "packed", SMALL_SHARDS)
+
+    assert sorted(file.name for file in (tmp_path / "packed").iterdir()) == [
+        "index.json",
+        "train-00000.bin",
+        "train-00000.offsets",
+    ]
+    assert not left.exists()
+
+
+def test_a_corpus_that_changed_since_is_told(make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    pack(make_corpus(TEXTS), tokenizer_path, packed, SMALL_SHARDS)
+    require_current(packed, tmp_path / "corpus")
+    corpus = make_corpus(TEXTS[:-1])
+
+    with pytest.raises(CorpusError, match=r"corpus .* has changed since .*packed was made: run `parrotlet-train pack`"):
+        require_current(packed, corpus)
+
+    shutil.rmtree(corpus)
+    require_current(packed, corpus)
