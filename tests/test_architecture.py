@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "trainer.dataset_config": ("trainer.limits", "lsp_server.errors"),
     "trainer.fit_config": ("trainer.limits", "lsp_server.errors"),
     "trainer.overrides": ("lsp_server.errors",),
+    "trainer.table": (),
     "trainer.config": (
         "trainer.dataset_config",
         "trainer.fit_config",
@@ -183,6 +184,7 @@ MAY_IMPORT_TORCH = (
     "trainer.network",
     "trainer.ngrams",
     "trainer.optim",
+    "trainer.pace",
     "trainer.recurrent",
     "trainer.tuning",
     "trainer.recompute",

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.errors import CorpusError, ParrotletError
+from trainer import catalogue
 from trainer.ladder import command as ladder
 from trainer.tuning import interpolation
+from trainer.windows import add_window_options, window_changes
 
 if TYPE_CHECKING:
     from trainer.config import Recipe
@@ -67,11 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     for name, purpose in _STAGES.items():
         stage = commands.add_parser(name, parents=[common], help=purpose)
         stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+        add_window_options(stage)
         stage.set_defaults(command=_run_one, stage=name)
     chain = commands.add_parser("run", parents=[common], help="do all of it, leaving out what is finished")
     chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    add_window_options(chain)
     chain.set_defaults(command=_run_all)
     ladder.add_parser(commands, common)
+    catalogue.add_parser(commands, common)
     interpolation.add_parser(commands, common)
     return parser
 
@@ -126,7 +131,7 @@ def _run_all(options: argparse.Namespace) -> None:
 def _recipe(options: argparse.Namespace) -> Recipe:
     from trainer.run_recipe import recipe_of_run
 
-    return recipe_of_run(options.recipe, options.run, options.set)
+    return recipe_of_run(options.recipe, options.run, [*options.set, *window_changes(options)])
 
 
 def _report(stage: str, summary: str) -> None:

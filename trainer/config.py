@@ -176,10 +176,8 @@ class Recipe:
             )
         if self.model.pretrained and self.model.family == "rnn":
             raise RecipeError('model.family is "rnn", which model.pretrained cannot be: leave one of them out')
-        if self.model.pretrained and self.dataset.document_mask:
-            raise RecipeError(
-                "dataset.document_mask is true, which a pretrained model's attention does not do: set false"
-            )
+        if self.dataset.document_mask and (self.model.pretrained or self.model.family == "rnn"):
+            raise RecipeError("dataset.document_mask is true, which only our own GPT-2 can do: set it to false")
         if self.tuning.replay_sources and self.dataset.mode == "stream":
             raise RecipeError('tuning.replay_sources need rows that are not streamed: set dataset.mode "packed"')
         if self.fit.row_tokens > self.model.context_tokens:

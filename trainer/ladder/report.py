@@ -10,6 +10,7 @@ from pathlib import Path
 from lsp_server.machine import describe_machine
 from trainer.ladder.heldout import HeldOut
 from trainer.ladder.rungs import RungResult
+from trainer.table import render_rows
 
 TABLE = "ladder.md"
 FIGURES = "ladder.json"
@@ -49,23 +50,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def render_table(results: Sequence[RungResult]) -> str:
-    """Markdown whose columns line up."""
-    rows = [_COLUMNS, *map(_cells, results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    lines = [
-        "| " + " | ".join(_padded(cell, width, column) for column, (cell, width) in enumerate(_zip(row, widths))) + " |"
-        for row in rows
-    ]
-    rule = "|" + "|".join("-" * (width + 1) + (":" if column else "-") for column, width in enumerate(widths)) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _zip(row: Sequence[str], widths: Sequence[int]) -> list[tuple[str, int]]:
-    return list(zip(row, widths, strict=True))
-
-
-def _padded(cell: str, width: int, column: int) -> str:
-    return cell.rjust(width) if column else cell.ljust(width)
+    """One row a rung."""
+    return render_rows([_COLUMNS, *map(_cells, results)], right=range(1, len(_COLUMNS)))
 
 
 def _cells(result: RungResult) -> tuple[str, ...]:

@@ -5,11 +5,11 @@ Nothing is fetched unless the recipe says so, and no code of a model is ever run
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ ROWS_MULTIPLE = 64
 """Rows of the embedding, as in our own vocabularies: it keeps matrix products aligned."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
     """A pretrained tokenizer with our sentinels in it."""
 
@@ -53,6 +53,17 @@ def own_dtype(config: ModelConfig) -> torch.dtype:
 
     dtype = getattr(_load(config, AutoConfig, "config.json"), "dtype", None)
     return dtype if isinstance(dtype, torch.dtype) else torch.float32
+
+
+def known_shape(config: ModelConfig) -> dict[str, int] | None:
+    """Layers, width and vocabulary of a model that is on this machine; None where it is not."""
+    from transformers import AutoConfig
+
+    try:
+        found = _load(dataclasses.replace(config, download=False), AutoConfig, "config.json")
+    except (RecipeError, CheckpointError):
+        return None
+    return {"num_layers": found.num_hidden_layers, "width": found.hidden_size, "vocab_size": found.vocab_size}
 
 
 def fingerprint(config: ModelConfig) -> str:
