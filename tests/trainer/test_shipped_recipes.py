@@ -42,6 +42,8 @@ TINY = [
     "fit.minutes=0",
     "fit.eval_steps=1",
     "fit.samples=0",
+    "fit.eval_rows=4",
+    "fit.threads=1",
     "evaluate.max_bytes=300",
     "evaluate.tasks=1",
 ]
@@ -49,7 +51,9 @@ TINY = [
 
 @pytest.fixture(autouse=True)
 def _fresh_accelerator() -> Iterator[None]:
+    threads = torch.get_num_threads()
     yield
+    torch.set_num_threads(threads)
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
 

@@ -34,6 +34,9 @@ SMALL = [
     "fit.row_tokens=32",
     "fit.batch_rows=2",
     "fit.max_steps=2",
+    "fit.samples=0",
+    "fit.eval_rows=4",
+    "fit.threads=1",
     "ladder.depths=[1]",
     "ladder.minutes=0",
 ]
@@ -41,7 +44,9 @@ SMALL = [
 
 @pytest.fixture(autouse=True)
 def _fresh_accelerator() -> Iterator[None]:
+    threads = torch.get_num_threads()
     yield
+    torch.set_num_threads(threads)
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
 

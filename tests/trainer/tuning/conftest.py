@@ -20,7 +20,9 @@ TEXTS = [f"def function_{number}(value):\n    return value * {number} + 1\n" for
 
 @pytest.fixture(autouse=True)
 def _fresh_accelerator() -> Iterator[None]:
+    threads = torch.get_num_threads()
     yield
+    torch.set_num_threads(threads)
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
 
