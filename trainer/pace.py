@@ -35,7 +35,8 @@ def training_flops() -> float:
 def _step(network: GPT2, optimizer: torch.optim.Optimizer, ids_BT: torch.Tensor) -> None:
     with torch.autocast(ids_BT.device.type, torch.bfloat16, enabled=_has_bf16(ids_BT.device)):
         logits_BTV = network(ids_BT)
-    F.cross_entropy(logits_BTV.flatten(0, 1).float(), ids_BT.flatten()).backward()
+    loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), ids_BT.flatten())
+    loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
     optimizer.step()
     optimizer.zero_grad()
     if ids_BT.is_cuda:
