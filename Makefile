@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
+NEEDS_CUDA := $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
+	{ echo "this needs a CUDA device, and PyTorch sees none here: see benchmarks/GPU.md" >&2; exit 1; }
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug train-embedded ladder \
-	bench-model bench-engine bench-replay bench-drafts clean
+.PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug \
+	train-embedded ladder bench-model bench-engine bench-gpu bench-replay bench-drafts clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,6 +33,11 @@ demo: $(SETUP) ## the embedded model completes Python, on this machine
 test: $(SETUP) ## all tests but those in real editors
 	@echo "== tests (the editors' own run by: make e2e)"
 	$(BIN)/python -m pytest -m 'not e2e and not gpu'
+
+test-gpu: $(SETUP) ## the tests that need a CUDA device
+	@$(NEEDS_CUDA)
+	@echo "== tests on the GPU (about a minute)"
+	$(BIN)/python -m pytest -m gpu
 
 check: format lint types test ## format, lint, types, tests
 
@@ -76,6 +84,9 @@ bench-model: $(SETUP) ## the embedded model's figures on packages it never saw, 
 bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTranslate2, on this machine
 	$(BIN)/python -m benchmarks.engine.install
 	$(BIN)/python -m benchmarks.engine
+
+bench-gpu: $(SETUP) ## our engine beside transformers on a GPU, and what decoding cannot beat there
+	$(BIN)/python -m benchmarks.gpu
 
 bench-drafts: $(SETUP) ## what guessing ahead saves, and whether its constants still hold
 	$(BIN)/python -m benchmarks.drafts

@@ -24,6 +24,7 @@ PACKAGES = ("torch", "tokenizers", "safetensors", "pygls", "lsprotocol", "platfo
 LEAST_MEMORY_GIB = 1.0
 """The resident engine takes about 0.4 GiB with the embedded model, most of it torch."""
 LOADING_SECONDS = 60.0
+GPU_REMEDY = "close what else uses the GPU, and reload the model; or choose --device cpu"
 
 
 class Health(str, Enum):
@@ -156,6 +157,9 @@ async def _engine(choice: EngineChoice) -> Finding:
     if status.state is EngineState.READY:
         what = f"{status.backend} on {status.device}, ready in {seconds:.1f} s, process {status.pid}"
         detail = f"{what}{_memory_of(status)}, {_usage_of(status)}"
+        if status.message:
+            detail = f"{status.message}; {detail}"
+            return Finding(subject="engine", health=Health.NOTE, detail=detail, remedy=GPU_REMEDY)
         return Finding(subject="engine", health=Health.OK, detail=detail)
     detail = status.message or f"still loading after {seconds:.0f} s"
     return Finding(

@@ -11,7 +11,8 @@ ParrotletError
 ├── DivergenceError        a training run whose loss has left the numbers or jumped
 └── EngineError            the engine could not answer
     ├── EngineUnavailableError   no engine process can be reached or started; asking again may help
-    └── EngineLoadingError       the model is still loading; asking again will help
+    ├── EngineLoadingError       the model is still loading; asking again will help
+    └── DeviceFailedError        the GPU failed, and the model runs on the CPU now; asking again will help
 """
 
 
@@ -61,3 +62,7 @@ class EngineUnavailableError(EngineError):
 
 class EngineLoadingError(EngineError):
     """The engine is there, but its model is still loading."""
+
+
+class DeviceFailedError(EngineError):
+    """The device that held the model and all caches failed; the model is on another one by now."""

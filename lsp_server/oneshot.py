@@ -21,7 +21,7 @@ from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import Engine, EngineState, EngineStatus, Timings
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.recorder import Recorder
-from lsp_server.errors import DocumentError, EngineError
+from lsp_server.errors import DeviceFailedError, DocumentError, EngineError
 from lsp_server.settings import Settings
 
 STANDARD_INPUT = "-"
@@ -94,7 +94,11 @@ async def _complete(snapshot: Snapshot, choice: EngineChoice, in_process: bool, 
         completer = open_completer(choice.model, engine)
         status = await wait_until_ready(engine)
         ready = time.monotonic()
-        suggestions = await completer.suggest(snapshot, settings, automatic=False)
+        try:
+            suggestions = await completer.suggest(snapshot, settings, automatic=False)
+        except DeviceFailedError:
+            suggestions = await completer.suggest(snapshot, settings, automatic=False)
+            status = await engine.status()
         return Answer(
             snapshot=snapshot,
             suggestions=suggestions,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.engine.install import BENCH, LLAMA_SERVER, PYTHON, reasons
 from benchmarks.engine.process import ROOT, runner_environment
-from lsp_server.engine.backends import has_int8_products
+from lsp_server.engine import int8_linear
 from lsp_server.model.bundle import Bundle
 
 MODELS = BENCH / "models"
@@ -70,7 +70,7 @@ def _command(name: str, bundle: Bundle, threads: int) -> Command:
     if name in (OURS, OURS_DEFAULT):
         return own_command(bundle.path, None if name == OURS_DEFAULT else threads)
     if name == OURS_TORCH:
-        return own_command(bundle.path, threads, "int8" if has_int8_products() else "full")
+        return own_command(bundle.path, threads, "int8" if int8_linear.is_available() else "full")
     if name == BF16 and not may_have_bf16():
         raise MissingError(
             "this processor has no AVX-512: without it PyTorch's bf16 reads 900 tokens in 110 s, fp32 in 1.5"

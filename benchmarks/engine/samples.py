@@ -37,7 +37,10 @@ class Samples:
         return median(self._values[measurement, engine])
 
     def p95(self, measurement: str, engine: str) -> float:
-        return percentile(self._values[measurement, engine], 0.95)
+        return self.percentile(measurement, engine, 0.95)
+
+    def percentile(self, measurement: str, engine: str, share: float) -> float:
+        return percentile(self._values[measurement, engine], share)
 
     def summary(self) -> dict[str, dict[str, dict[str, float]]]:
         """Median, p95 and count of everything, in milliseconds, for the results file."""

@@ -135,7 +135,7 @@ class EngineStatus:
     backend: str = ""
     """What computes, such as `native int8 (avx2)`."""
     message: str = ""
-    """The error's one line when the state is FAILED."""
+    """The error's one line when the state is FAILED; otherwise what a user should know, such as a GPU that failed."""
     pid: int = 0
     num_requests: int = 0
     num_steps: int = 0

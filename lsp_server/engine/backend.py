@@ -82,6 +82,7 @@ class Backend(Protocol[C]):
     def forward(self, spans: Sequence[Span[C]]) -> list[Tensor]:
         """Append each span's tokens to its cache; returns its logits, NV in fp32, on the CPU or on the device.
 
-        No cache may stand in two spans. Raises: EngineError when the device fails.
+        No cache may stand in two spans. A failed device's own errors pass through: `device.is_failure` knows them.
+        Raises: EngineError.
         """
         ...

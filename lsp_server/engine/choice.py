@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lsp_server.errors import SettingsError
 
-BACKENDS = ("auto", "native", "int8", "full")
+BACKENDS = ("auto", "native", "int8", "full", "graphs")
 """`native`: our kernel; `int8`: torch with int8 weights; `full`: torch in the device's own number format, which is the
-only one for a model from the Hub."""
+only one for a model from the Hub; `graphs`: the same in CUDA graphs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lsp_server.engine.backend import Span
+from lsp_server.engine.device import is_failure
 from lsp_server.errors import BundleError
 from lsp_server.model.bundle import CONFIG
 from lsp_server.model.hub_folder import HubModel
@@ -105,6 +106,8 @@ class HubBackend:
                 cache.truncate(0)
             (again_NV,) = self.forward([Span(cache=cache, ids=[0])])
         except Exception as error:  # what a network without such a memory raises is its own affair
+            if is_failure(error):
+                raise
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise BundleError(f"{where} does not decode with a cache ({reason}): {CHOOSE_ANOTHER}") from error
         if not is_remembered or not torch.equal(first_NV, again_NV):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lsp_server.engine.api import SamplingParams
+from lsp_server.engine.device import pinned
 from lsp_server.errors import EngineError
 
 FIRST_SORTED = 64
@@ -45,7 +46,8 @@ class Sampler:
         # 1 - [0, 1) is never 0, and the left-most place that reaches it never has probability 0.
         uniforms_B1 = torch.stack([1 - torch.rand(1, generator=self._generators[row]) for row in rows])
         cumulative_BK = probs_BK.cumsum(dim=1)
-        targets_B1 = uniforms_B1.to(probs_BK.device) * cumulative_BK[:, -1:]
+        uniforms_B1 = pinned(uniforms_B1, probs_BK.device).to(probs_BK.device, non_blocking=True)
+        targets_B1 = uniforms_B1 * cumulative_BK[:, -1:]
         last_place = cumulative_BK.shape[1] - 1  # passed only where the logits are no numbers
         places_B1 = torch.searchsorted(cumulative_BK, targets_B1).clamp(max=last_place)
         return places_B1[:, 0] if ids_BK is None else ids_BK.gather(1, places_B1)[:, 0]
@@ -70,7 +72,8 @@ def _sorted_head(scaled_BV: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
     """The most likely tokens, sorted, as many as reach `top_p` in every row: probabilities BK and ids BK."""
     vocab_size = scaled_BV.shape[1]
     total_B1 = scaled_BV.logsumexp(dim=1, keepdim=True)
-    width = min(FIRST_SORTED, vocab_size)
+    is_on_gpu = scaled_BV.device.type != "cpu"  # there a full sort is cheap, and looking at the sum would wait for it
+    width = vocab_size if is_on_gpu else min(FIRST_SORTED, vocab_size)
     while True:
         top_BK, ids_BK = scaled_BV.topk(width, dim=1)
         probs_BK = (top_BK - total_B1).exp()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic
 
 from lsp_server.engine.backend import Backend, C
+from lsp_server.errors import EngineError
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 """Fifteen documents of an 8 x 512 model with 1,024 positions in bf16, fifty of a 6 x 320 one with 512."""
@@ -52,7 +53,7 @@ class SlotPool(Generic[C]):
     def use(self, document: str) -> Iterator[Slot[C]]:
         """The document's slot, newly made if need be. It stays while it is in use, whoever else needs room."""
         assert document not in self._in_use, "two jobs of one document must not run together"
-        slot = self._slots.pop(document, None) or Slot(self._backend.new_cache())
+        slot = self._slots.pop(document, None) or self._new_slot()
         self._slots[document] = slot
         self._in_use.add(document)
         try:
@@ -75,12 +76,26 @@ class SlotPool(Generic[C]):
     def num_bytes(self) -> int:
         return sum(slot.cache.num_bytes for slot in self._slots.values())
 
+    def _new_slot(self) -> Slot[C]:
+        """Where the device has no room for one more cache, idle documents leave until it has."""
+        while True:
+            try:
+                return Slot(self._backend.new_cache())
+            except EngineError:
+                idle = self._idle()
+                if not idle:
+                    raise
+                del self._slots[idle[0]]
+
     def _make_room(self) -> None:
-        idle = [document for document in self._slots if document not in self._in_use]
-        for document in idle:
+        for document in self._idle():
             if self.num_bytes <= self._max_bytes:
                 return
             del self._slots[document]
+
+    def _idle(self) -> list[str]:
+        """Least recently used first."""
+        return [document for document in self._slots if document not in self._in_use]
 
 
 def _num_common(first: Sequence[int], second: Sequence[int]) -> int:

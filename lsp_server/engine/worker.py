@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, EngineStatus, OnTokens
-from lsp_server.errors import EngineError, EngineLoadingError, EngineUnavailableError, ParrotletError
+from lsp_server.errors import DeviceFailedError, EngineError, EngineLoadingError, EngineUnavailableError, ParrotletError
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,11 @@ class Model(Protocol):
 
     @property
     def backend_name(self) -> str: ...
+
+    @property
+    def message(self) -> str:
+        """What a user should know of it; mostly nothing."""
+        ...
 
     def complete(
         self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None = None
@@ -171,7 +176,7 @@ class Worker:
                 model=model.name if model else str(self._bundle or ""),
                 device=model.device if model else self._device,
                 backend=model.backend_name if model else "",
-                message=self._message,
+                message=self._message or (model.message if model else ""),
                 pid=os.getpid(),
                 num_requests=self._num_requests,
                 num_steps=self._num_steps,
@@ -290,6 +295,7 @@ class Worker:
         assert self._model is not None
         jobs = list(self._running.values()) or self._under_way()
         jobs = [job for job in jobs if job.steps is not None or self._begin(job, self._model)]
+        jobs = [job for job in jobs if not job.future.done()]  # one that begins may end the others, see `_fail`
         spans = [span for job in jobs for span in job.spans]
         if not spans:
             return
@@ -326,7 +332,12 @@ class Worker:
         return False
 
     def _fail(self, job: Job, error: Exception) -> None:
-        if not isinstance(error, ParrotletError):
+        """End a job, and all that are under way where the device is gone that holds their caches."""
+        if isinstance(error, DeviceFailedError):
+            for other in self._under_way():
+                if other.steps is not None:
+                    self._end(other, error=error)
+        elif not isinstance(error, ParrotletError):
             logger.error("a request failed", exc_info=error)
         self._end(job, error=_shown(error))
         if self._model is not None:

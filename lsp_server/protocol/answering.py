@@ -11,7 +11,7 @@ import logging
 from lsp_server.completion.cache import Suggestion
 from lsp_server.completion.completer import Completer
 from lsp_server.completion.snapshot import Snapshot
-from lsp_server.errors import EngineLoadingError, ParrotletError
+from lsp_server.errors import DeviceFailedError, EngineLoadingError, ParrotletError
 from lsp_server.protocol.anticipation import Anticipation
 from lsp_server.protocol.configuration import Configuration
 from lsp_server.protocol.counters import Counters
@@ -92,6 +92,9 @@ class Answering:
             self._notices.engine_works()
             return suggestions
         except EngineLoadingError:
+            self._readiness.watch()
+        except DeviceFailedError:  # the next request is answered; what has happened is in the engine's status
+            self._counters.failed += 1
             self._readiness.watch()
         except ParrotletError as error:
             self._counters.failed += 1

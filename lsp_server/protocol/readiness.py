@@ -84,6 +84,8 @@ class Readiness:
                     status = await self._engine.status()
                 finish(_outcome(status))
         if status.state is EngineState.READY:
+            if status.message:
+                self._notices.once(status.message)
             self.on_ready()
         elif status.state is EngineState.FAILED:
             self._notices.engine_trouble(status.message)

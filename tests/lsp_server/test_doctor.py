@@ -83,6 +83,14 @@ def test_an_engine_that_has_worked_says_how_much_its_cache_saved(engine_state: l
     assert detail.endswith("process 7 with 345 MB, 12 requests so far, 93% of their prompts read before")
 
 
+def test_a_gpu_that_failed_is_noted_with_a_remedy(engine_state: list[StatusOnly]) -> None:
+    engine_state[0] = StatusOnly(EngineState.READY, "cuda:0 ran out of memory: the model runs on the CPU")
+    found = findings()["engine"]
+    assert found.health is Health.NOTE
+    assert found.detail.startswith("cuda:0 ran out of memory: the model runs on the CPU;")
+    assert "--device cpu" in found.remedy
+
+
 def test_a_kernel_that_was_not_built_is_a_note_with_the_reason(
     engine_state: list[StatusOnly], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

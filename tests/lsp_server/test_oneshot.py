@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lsp_server import oneshot
 from lsp_server.cli import main
-from lsp_server.errors import DocumentError
+from lsp_server.engine.api import EngineStatus
+from lsp_server.engine.fake import FakeEngine
+from lsp_server.errors import DeviceFailedError, DocumentError
 from lsp_server.oneshot import read_snapshot
 
 NO_INPUT = io.StringIO()
@@ -88,3 +92,22 @@ def test_more_candidates_are_distinct_and_start_with_the_greedy_one(
     texts = [suggestion["text"] for suggestion in json.loads(capsys.readouterr().out)["suggestions"]]
     assert texts[0] == greedy[0]["text"]
     assert len(set(texts)) == len(texts) <= 4
+
+
+def test_a_gpu_that_fails_costs_a_second_question_and_no_answer(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Engine(FakeEngine):
+        async def status(self) -> EngineStatus:
+            return replace(await super().status(), device="cpu" if self.requests[1:] else "cuda:0")
+
+    def script(*_: object) -> list[str]:
+        if len(engine.requests) == 1:
+            raise DeviceFailedError("cuda:0 ran out of memory: ask again")
+        return ["x"]
+
+    engine = Engine(script)
+    monkeypatch.setattr(oneshot, "make_engine", lambda *_, **__: engine)
+    assert main(["complete", f"{file}:2:7", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["suggestions"][0]["text"], answer["device"]) == ("x", "cpu")

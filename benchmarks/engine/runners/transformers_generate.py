@@ -19,9 +19,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 class KeptCache:
     """GPT2LMHeadModel with one DynamicCache, which holds all of the last request but its last token."""
 
-    def __init__(self, bundle: Path, threads: int, dtype: str) -> None:
+    def __init__(self, bundle: Path, threads: int, dtype: str, device: str = "cpu") -> None:
         torch.set_num_threads(threads)
-        self._network: Any = transformers.GPT2LMHeadModel.from_pretrained(bundle, dtype=DTYPES[dtype])
+        self._device = device
+        self._network: Any = transformers.GPT2LMHeadModel.from_pretrained(bundle, dtype=DTYPES[dtype]).to(device)
         self._network.eval()
         self._network.generation_config.eos_token_id = None  # nothing ends before the asked number of tokens
         self._network.generation_config.pad_token_id = 0
@@ -35,8 +36,8 @@ class KeptCache:
         started = time.perf_counter()
         num_kept = self._cut_cache(question)
         output = self._network.generate(
-            torch.tensor([question.prompt]),
-            attention_mask=torch.ones(1, len(question.prompt), dtype=torch.long),
+            torch.tensor([question.prompt], device=self._device),
+            attention_mask=torch.ones(1, len(question.prompt), dtype=torch.long, device=self._device),
             past_key_values=self._cache,
             max_new_tokens=question.new_tokens,
             **_drawing(question),

@@ -15,10 +15,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from tape import Tape
+
 from lsp_server.engine.backend import Backend
 from lsp_server.engine.native import library
 from lsp_server.engine.native_backend import NativeBackend
 from lsp_server.engine.resident import ResidentModel
+from lsp_server.engine.static_backend import StaticBackend
+from lsp_server.engine.static_pass import Recorder
 from lsp_server.engine.torch_backend import TorchBackend
 from lsp_server.errors import EngineError
 from lsp_server.model.gpt2 import GPT2, GPT2Config
@@ -85,10 +89,25 @@ def kernel_is_built() -> bool:
 needs_kernel = pytest.mark.skipif(not kernel_is_built(), reason="the native kernel is not built: no C++ compiler")
 
 
-@pytest.fixture(params=["torch", pytest.param("native", marks=needs_kernel)])
+NUM_ROWS = 16
+
+
+def static_backend(network: GPT2, recorder: Recorder | None = None, num_rows: int = NUM_ROWS) -> StaticBackend:
+    return StaticBackend(network, "static", num_rows, recorder)
+
+
+MAKE_BACKEND: dict[str, Callable[[GPT2], Backend[Any]]] = {
+    "torch": lambda network: TorchBackend(network, "torch float32"),
+    "native": lambda network: NativeBackend(network, 1),
+    "static": static_backend,
+    "replayed": lambda network: static_backend(network, Tape()),
+}
+
+
+@pytest.fixture(params=["torch", pytest.param("native", marks=needs_kernel), "static", "replayed"])
 def backend(request: pytest.FixtureRequest, network: GPT2) -> Backend[Any]:
-    """The tiny network on each kind of back end."""
-    return TorchBackend(network, "torch float32") if request.param == "torch" else NativeBackend(network, 1)
+    """The tiny network on each kind of back end; `replayed` is what a GPU does, on a CPU."""
+    return MAKE_BACKEND[request.param](network)
 
 
 @pytest.fixture

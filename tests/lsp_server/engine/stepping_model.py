@@ -24,6 +24,7 @@ class SteppingModel:
 
     def __init__(self, name: str = "stepping", *, free: bool = False) -> None:
         self.name, self.device, self.backend_name = name, "cpu", "scripted"
+        self.message = ""
         self.log: list[str] = []
         """What the worker made it do: `begin D`, `step D`, `end D`, `forget D`, `pass`."""
         self.failures: dict[str, Exception] = {}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import MakeBundle, needs_kernel, tiny_network
 
-from lsp_server.engine import backends
+from lsp_server.engine import backends, int8_linear
 from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.backends import open_backend
 from lsp_server.engine.int8_linear import Int8Linear, quantise
@@ -19,7 +19,7 @@ from lsp_server.model.bundle import open_bundle
 from lsp_server.model.gpt2 import GPT2
 
 AnyBackend = Backend[Any]  # Any: each has a cache of its own kind
-needs_int8 = pytest.mark.skipif(not backends.has_int8_products(), reason="torch's int8 products are not exact here")
+needs_int8 = pytest.mark.skipif(not int8_linear.is_available(), reason="this torch does not multiply int8")
 IDS = [50, 60, 70, 80, 90, 51, 61, 71, 81, 91, 52]
 
 
@@ -40,9 +40,9 @@ def refuse(*_: object) -> None:
     raise EngineError("the native kernel is not built: install a C++ compiler")
 
 
+@needs_int8
 def test_without_the_kernel_torch_does_the_work(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "NativeBackend", refuse)
-    monkeypatch.setattr(backends, "has_int8_products", lambda: True)
     assert open_backend(open_bundle(bundle), "cpu", 1).name == "torch int8"
     with pytest.raises(EngineError, match="not built"):
         open_backend(open_bundle(bundle), "cpu", 1, "native")
@@ -52,14 +52,27 @@ def test_a_torch_without_int8_products_computes_in_full_precision(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backends, "NativeBackend", refuse)
-    monkeypatch.setattr(backends, "has_int8_products", lambda: False)
+    monkeypatch.setattr(int8_linear, "is_available", lambda: False)
     assert open_backend(open_bundle(bundle), "cpu", 1).name == "torch float32"
 
 
-def test_inexact_int8_products_are_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "has_int8_products", lambda: False)
-    with pytest.raises(SettingsError, match="backend int8 needs a processor with VNNI"):
+def test_int8_products_that_are_not_there_are_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(int8_linear, "is_available", lambda: False)
+    with pytest.raises(SettingsError, match="backend int8 needs a torch that multiplies int8"):
         open_backend(open_bundle(bundle), "cpu", 1, "int8")
+
+
+def test_graphs_are_refused_without_a_gpu(bundle: Path) -> None:
+    with pytest.raises(SettingsError, match="backend graphs runs on CUDA, and the device is cpu: choose auto"):
+        open_backend(open_bundle(bundle), "cpu", 1, "graphs")
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "num_rows"), [(80_000, 64), (4_096, 61), (200, 2), (0, 0)], ids=["much", "some", "too little", "none"]
+)
+def test_sequences_take_a_share_of_a_gpus_free_memory(free_mb: int, num_rows: int) -> None:
+    """An 8 x 512 model with 1,024 positions in bf16."""
+    assert backends.pool_rows(free_mb * 10**6, 2 * 8 * 512 * 1024 * 2) == num_rows
 
 
 @pytest.mark.parametrize(("device", "name"), [("cpu", "fast"), ("cpu", "")])
@@ -83,11 +96,18 @@ def test_an_int8_product_is_that_of_the_rounded_numbers() -> None:
     generator = torch.Generator().manual_seed(1)
     weight_OI, x_TI = torch.randn(24, 64, generator=generator), torch.randn(5, 64, generator=generator)
     bias_O = torch.randn(24, generator=generator)
-    scales_O1 = weight_OI.abs().amax(1, keepdim=True) / 127
+    scales_O1 = weight_OI.abs().amax(1, keepdim=True) / int8_linear.weight_levels()
     exact_TO = x_TI @ ((weight_OI / scales_O1).round() * scales_O1).T + bias_O
     error_TO = (Int8Linear(weight_OI, bias_O)(x_TI) - exact_TO).abs()
     assert error_TO.max() < exact_TO.abs().max() / 10
     assert float(error_TO.max()) > 0
+
+
+@needs_int8
+def test_the_largest_products_are_not_cut_off() -> None:
+    """With weights of eight bits a processor without VNNI makes 32 of these 64."""
+    product_TO = Int8Linear(torch.ones(8, 64), None)(torch.ones(3, 64))
+    torch.testing.assert_close(product_TO, torch.full((3, 8), 64.0), rtol=0.01, atol=0.0)
 
 
 @needs_int8

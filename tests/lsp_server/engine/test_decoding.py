@@ -14,6 +14,7 @@ from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.decoding import PREFILL_TOKENS, Decoding
 from lsp_server.engine.resident import ResidentModel
 from lsp_server.engine.slots import SlotPool
+from lsp_server.engine.static_backend import StaticBackend
 from lsp_server.engine.torch_backend import TorchBackend
 from lsp_server.errors import PromptError
 from lsp_server.model.gpt2 import GPT2
@@ -27,7 +28,9 @@ AnyBackend = Backend[Any]  # Any: each has a cache of its own kind
 
 
 def all_logits(backend: AnyBackend, ids: list[int]) -> torch.Tensor:
-    """Behind each of the tokens, read in one piece into a new cache."""
+    """Behind each of the tokens, read in one piece into a new cache; on static shapes, by their slow twin."""
+    if isinstance(backend, StaticBackend):
+        backend = TorchBackend(backend._network, "torch float32")
     return backend.forward([Span(cache=backend.new_cache(), ids=ids, num_logits=len(ids))])[0]
 
 

@@ -217,6 +217,20 @@ def test_the_back_end_says_what_runs(gpt2: Path) -> None:
     assert (backend.device, backend.draft_tokens) == ("cpu", 0)
 
 
+def test_a_device_that_fails_in_the_first_try_is_no_fault_of_the_model(
+    gpt2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the engine can go on from the CPU."""
+    full = torch.OutOfMemoryError("CUDA out of memory")
+
+    def forward(*_: object) -> list[torch.Tensor]:
+        raise full
+
+    monkeypatch.setattr(HubBackend, "forward", forward)
+    with pytest.raises(torch.OutOfMemoryError):
+        open_backend(open_hub_model(gpt2), "cpu", 1)
+
+
 @pytest.mark.parametrize("name", ["native", "int8"])
 def test_our_own_back_ends_do_not_take_it(gpt2: Path, name: str) -> None:
     with pytest.raises(SettingsError, match=f"backend {name} runs models of Parrotlet's own.*choose auto"):

@@ -16,13 +16,14 @@ from pathlib import Path
 from lsp_server.completion.completer import Completer
 from lsp_server.engine.api import CompletionRequest, Engine, EngineState, EngineStatus
 from lsp_server.engine.fake import FakeEngine
-from lsp_server.errors import BundleError, EngineUnavailableError
+from lsp_server.errors import BundleError, DeviceFailedError, EngineUnavailableError
 from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import MIN_VOCAB_SIZE, CodeTokenizer
 from lsp_server.protocol import server
 from lsp_server.protocol.serve import serve
 
 LAYOUT = PromptLayout(context_tokens=1024, new_tokens=256, suffix_tokens=256)
+GPU_NEWS = "cuda:0 ran out of memory: the model runs on the CPU until the engine is started again"
 ANSWERS = {
     "add(": ["a, b", "x, y", "a, b"],
     "def f():": ["\n    if x:\n        return y$\n    return 1\nprint(2)\n"],
@@ -60,15 +61,22 @@ class FakeStatus(EngineStatus):
 
 
 class LoadingEngine(FakeEngine):
-    """Loads until a file appears."""
+    """Loads until a file appears; its GPU fails at the first request that ends in `gpu = `."""
 
     ready_file: Path | None = None
+    message = ""
+
+    def use_gpu(self) -> Iterable[str]:
+        if not self.message:
+            self.message = GPU_NEWS
+            raise DeviceFailedError("cuda:0 ran out of memory: ask again, the model runs on the CPU now")
+        yield "from_the_cpu()"
 
     async def status(self) -> EngineStatus:
         if self.ready_file is not None:
             self.state = EngineState.READY if self.ready_file.exists() else EngineState.LOADING
         status = await super().status()
-        return FakeStatus(**asdict(status), num_prefills=len(self.prefills))
+        return FakeStatus(**{**asdict(status), "message": self.message}, num_prefills=len(self.prefills))
 
 
 def main() -> int:
@@ -78,7 +86,8 @@ def main() -> int:
 
     def make_engine() -> Engine:
         def decoded(request: CompletionRequest, index: int) -> Iterable[str]:
-            return script(tokenizer.decode(request.prompt_ids), index)
+            prompt = tokenizer.decode(request.prompt_ids)
+            return engine.use_gpu() if prompt.endswith("gpu = ") else script(prompt, index)
 
         engine = LoadingEngine(decoded, step_seconds=0.001)
         if len(sys.argv) > 1:

@@ -126,6 +126,20 @@ async def test_an_engine_failure_is_told_to_the_log_once_and_never_shown(client:
     assert not [note for note in client.notifications if note["method"] == "window/showMessage"]
 
 
+async def test_a_gpu_that_fails_costs_one_answer_and_is_told_once(own_client: RawClient) -> None:
+    client = own_client
+    client.open("gpu = ")
+    assert texts(await client.inline(0, 6)) == []
+    for _ in range(2):
+        assert texts(await client.inline(0, 6)) == ["from_the_cpu()"], "the empty answer was not kept"
+    await client.until(lambda: bool(logged(client)))
+    await client.until_ready()
+    status = await client.status()
+    assert logged(client) == [f"parrotlet: {status['message']}"]
+    assert status["message"].startswith("cuda:0 ran out of memory: the model runs on the CPU")
+    assert status["counts"]["failed"] == 1
+
+
 async def test_the_same_failure_is_told_again_after_the_engine_has_worked(client: RawClient) -> None:
     for text in ("result = ", "boom = ", "result = x(add(", "boom = "):
         client.open(text)
