@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsp_server.errors import CorpusError, ParrotletError
+from lsp_server.errors import CorpusError, ParrotletError, RecipeError
 from trainer import catalogue
 from trainer.ladder import command as ladder
+from trainer.plan.command import add_plan_command, add_plan_options, planned_recipe
 from trainer.tuning import interpolation
 from trainer.windows import add_window_options, window_changes
 
@@ -74,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     chain = commands.add_parser("run", parents=[common], help="do all of it, leaving out what is finished")
     chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     add_window_options(chain)
+    add_plan_options(chain)
     chain.set_defaults(command=_run_all)
+    add_plan_command(commands, common, _report)
     ladder.add_parser(commands, common)
     catalogue.add_parser(commands, common)
     interpolation.add_parser(commands, common)
@@ -125,7 +128,12 @@ def _run_one(options: argparse.Namespace) -> None:
 def _run_all(options: argparse.Namespace) -> None:
     from trainer.stages import run_chain
 
-    run_chain(_recipe(options), options.run, _report)
+    if options.minutes is None:
+        if options.plan:
+            raise RecipeError("--plan goes with --minutes: say how long the training may take")
+        return run_chain(_recipe(options), options.run, _report)
+    recipe = planned_recipe(options, _report)
+    return None if options.plan else run_chain(recipe, options.run, _report)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

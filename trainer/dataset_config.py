@@ -23,6 +23,9 @@ class DatasetConfig:
     """Whether attention stays within a document. Positions then begin anew in each, as serving has them."""
     character_spans: float = 0.5
     """Share of the middles that begin and end at any character; the others are shaped as a cursor leaves them."""
+    stream_from: str = ""
+    """A data set of the Hub, `hf:NAME?split=train&column=content`, that is streamed in place of the run's corpus; that
+    one then serves to learn the tokenizer and to judge the result."""
     block_rows: int = 1024
     """Rows that a stream shuffles among each other."""
     workers: int = 0
@@ -33,6 +36,8 @@ class DatasetConfig:
         require("dataset.character_spans", self.character_spans, 0.0, 1.0)
         require("dataset.block_rows", self.block_rows, 1, 1_000_000)
         require("dataset.workers", self.workers, 0, 256)
+        if self.stream_from and self.mode != "stream":
+            raise RecipeError(f'dataset.stream_from is {self.stream_from!r}: set dataset.mode "stream", or take it out')
         if self.stride and self.mode != "strided":
             raise RecipeError(
                 f'dataset.stride is {self.stride}, which "{self.mode}" rows do not have: set mode "strided"'

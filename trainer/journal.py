@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
 from tqdm import tqdm
 
 from trainer.checkpoint import Progress
@@ -51,10 +51,10 @@ class Journal:
             miniters=0,
             bar_format="{desc} {percentage:3.0f}%|{bar}|{postfix}",
         )
-        session.accelerator.init_trackers(TRACKER, init_kwargs=_offline(session.accelerator, run_dir))
+        session.accelerator.init_trackers(TRACKER, init_kwargs=tracker_options(session.accelerator, run_dir))
         if self._is_teller:
             for name in (CURVES, SAMPLES):
-                _forget_after(run_dir / name, progress.step)
+                forget_after(run_dir / name, progress.step)
 
     def steps(self, entries: Sequence[Mapping[str, float]], progress: Progress, share: float) -> None:
         """Tell of the steps since the last time; each entry has `step`, `tokens` and what was measured."""
@@ -63,6 +63,10 @@ class Journal:
             self._enter({**entry, **speed} if entry is entries[-1] else entry)
         self._bar.set_postfix_str(self._postfix(progress, share, speed), refresh=False)
         self._bar.update(min(share, 1.0) - self._bar.n)
+
+    def go_on(self, progress: Progress) -> None:
+        """Have the time until now not counted as that of steps: something else was done."""
+        self._last = (time.monotonic(), progress.tokens)
 
     def heldout(self, name: str, loss: HeldOutLoss, progress: Progress) -> None:
         """Tell of one look at the held-out text; `name` is heldout_loss, or that of the running mean."""
@@ -109,7 +113,7 @@ class Journal:
         if now - self._began > SECONDS_BEFORE_PEAK and self._is_teller:
             if self._peak is None:
                 self._peak = self._measure_peak()
-                self._last = (time.monotonic(), progress.tokens)
+                self.go_on(progress)
             speed["mfu"] = self._rate / self._session.num_processes / self._peak
         return speed
 
@@ -130,15 +134,13 @@ class Journal:
         )
 
 
-def _offline(accelerator: Accelerator, run_dir: Path) -> dict[str, dict[str, Any]]:  # Any: a tracker's own options
+def tracker_options(accelerator: Any, run_dir: Path) -> dict[str, dict[str, Any]]:  # Any: accelerate is untyped
     """wandb sends nothing unless its user says so with WANDB_MODE."""
-    import os
-
     names = {str(tracker) for tracker in accelerator.log_with}
     return {"wandb": {"mode": os.environ.get("WANDB_MODE", "offline"), "dir": str(run_dir)}} if "wandb" in names else {}
 
 
-def _forget_after(path: Path, step: int) -> None:
+def forget_after(path: Path, step: int) -> None:
     """A run that was killed told of steps that it takes again."""
     if not path.is_file():
         return

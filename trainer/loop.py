@@ -186,6 +186,7 @@ def _train(run: _Run, feed: Feed, interruption: Interruption) -> None:
         if finished or interrupted or is_best or _is_good_time_to_save(run):
             _save(run)
         run.journal.plot(at_once=finished or interrupted)
+        run.journal.go_on(run.progress)
         if interrupted and not finished:
             raise KeyboardInterrupt
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lsp_server.errors import RecipeError
 from trainer.fit_config import FitConfig
+from trainer.muon import split_muon_class
 
 ADAMW_SHARE_BESIDE_MUON = 0.3
 """AdamW's learning rate for embeddings and norms beside Muon's for matrices: embeddings tolerate less at our batch."""
@@ -91,41 +90,9 @@ def _muon(named: list[tuple[str, nn.Parameter]], config: FitConfig) -> torch.opt
     joint = [parameter for name, parameter in named if JOINT_PROJECTION in name]
     single = [parameter for name, parameter in named if JOINT_PROJECTION not in name]
     groups = [{"params": single, "num_parts": 1}, {"params": joint, "num_parts": 3}]
-    return _split_muon_class()(
+    return split_muon_class()(
         [group for group in groups if group["params"]],
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
-        adjust_lr_fn="match_rms_adamw",  # AdamW's learning rates carry over. Source: Moonlight, arXiv 2502.16982
+        adjust_lr_fn="match_rms_adamw",
     )
-
-
-def _split_muon_class() -> type[torch.optim.Muon]:
-    """Made when it is asked for: older versions of torch have no Muon."""
-
-    class SplitMuon(torch.optim.Muon):
-        """Muon that makes queries, keys and values orthogonal each by itself, where they share a matrix.
-
-        Source: Keller Jordan's post on Muon, "applied to Q, K and V separately". Each group says its `num_parts`;
-        the momentum stays one tensor a parameter, so that checkpoints fit either way.
-        """
-
-        def _init_group(
-            self,
-            group: MutableMapping[str, Any],  # Any: torch's own type of a group
-            params_with_grad: list[Tensor],
-            grads: list[Tensor],
-            muon_momentum_bufs: list[Tensor],
-        ) -> bool:
-            whole: tuple[list[Tensor], ...] = ([], [], [])
-            has_complex = super()._init_group(group, *whole)
-            for tensors, parts in zip(whole, (params_with_grad, grads, muon_momentum_bufs), strict=True):
-                for tensor in tensors:
-                    parts += tensor.chunk(group["num_parts"], dim=_long_axis(tensor))
-            return has_complex
-
-    return SplitMuon
-
-
-def _long_axis(tensor: Tensor) -> int:
-    """Along which the parts of a joint matrix lie: outputs of a Linear, columns of GPT-2's original Conv1D."""
-    return 0 if tensor.shape[0] >= tensor.shape[1] else 1

@@ -22,12 +22,20 @@ SENTINELS = (END_OF_TEXT, FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, FILE_SEPARATOR)
 PRE_TOKEN_PATTERN = (
     r"(?:\r?\n)+[ \t]*"  # a line break is one with the indentation after it: Enter in an editor types exactly this
     r"| ?_*\p{L}+"  # a word, with the space and the underscores before it: snake_case splits before each underscore
-    r"| ?\p{N}{1,2}"  # two digits at most: 2 digits beat 1 and 3 at 32k. Source: nanochat, dev/LOG.md
+    r"| ?\p{N}{1,2}"  # two digits at most: in bits per byte 2 beat 1 and 3 at 32k. Source: nanochat, dev/LOG.md
     r"| ?[^\s\p{L}\p{N}]+"  # punctuation
     r"|[ \t]+(?!\S)"  # a run of spaces leaves its last one to the word behind it
     r"|\s"
 )
-"""How text is cut before merges; merges never cross these pieces."""
+"""How text is cut before merges; merges never cross these pieces.
+
+Characters a token on held-out packages, learnt from 18 MB of Python, 16,384 tokens: this 3.806; GPT-2's cuts 3.640.
+With one thing changed: 1 digit 3.786, 3 digits 3.807, any number 3.811 (two learn best, see above); a line break
+apart from the indentation behind it 3.467, and several breaks together 3.517; underscores apart from the word 3.647.
+Left out although they save tokens: one mark with the word behind it, as in cl100k, 3.931, and up to four words with the
+spaces between them, as in FLCC, 4.297. With them `foo.` and `print(` end in a token that training shows before no name,
+and these are the places where a suggestion is asked for.
+"""
 
 _NO_UTF8 = re.compile("([\udc80-\udcff]+)")
 """What `surrogateescape` makes of bytes that are no UTF-8."""

@@ -460,3 +460,25 @@ def test_a_run_tells_of_every_step_and_look(packed_run: Path, tiny_recipe: MakeR
     events = next((packed_run / "curves").glob("events.*")).read_bytes()
     assert b"heldout_loss" in events
     assert b"proposed" in events
+
+
+def test_a_longer_run_tells_its_use_of_the_machine(
+    packed_run: Path, tiny_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.journal.SECONDS_BEFORE_PEAK", -1)
+    monkeypatch.setattr("trainer.journal.matmul_peak", lambda *_: 1e9)
+    monkeypatch.setattr("trainer.journal.flops_per_token", lambda *_: 1e3)
+
+    fit(tiny_recipe(max_steps=3), packed_run)
+
+    rates = curves(packed_run, "tokens_per_second")
+    assert curves(packed_run, "mfu") == [(step, pytest.approx(rate / 1e6)) for step, rate in rates]
+
+
+def test_compile_is_asked_for_once(packed_run: Path, tiny_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda network: compiled.append(type(network).__name__))
+
+    fit(tiny_recipe(max_steps=1, compile=True), packed_run)
+
+    assert compiled == ["GPT2"]

@@ -64,7 +64,7 @@ def test_muon_makes_queries_keys_and_values_orthogonal_each_by_itself(network: G
         alone = torch.nn.Parameter(torch.zeros(16, 16))
         alone.grad = gradient.clone()
         torch.optim.Muon([alone], lr=0.01, weight_decay=0.0, adjust_lr_fn="match_rms_adamw").step()
-        torch.testing.assert_close(part, -alone.detach(), atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(part, -alone.detach(), atol=1e-4, rtol=2e-2)  # its products are in bf16
 
 
 def test_a_joint_matrix_the_other_way_round_is_cut_along_its_columns() -> None:

@@ -9,10 +9,11 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import Recipe
 from trainer.dataset.documents import DocumentRows
 from trainer.dataset.fill_in_middle import FillInMiddle
+from trainer.dataset.hub import hub_texts
 from trainer.dataset.packed import PackedRows
 from trainer.dataset.row import RowMaker, RowSource
 from trainer.dataset.streamed import StreamedRows
-from trainer.dataset.texts import CorpusTexts
+from trainer.dataset.texts import CorpusTexts, TextSource
 from trainer.packing import TokenStream, require_current
 
 
@@ -25,7 +26,8 @@ def open_rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> RowSou
     require_current(packed, corpus)
     config, maker = recipe.dataset, row_maker(recipe, tokenizer)
     if config.mode == "stream":
-        return StreamedRows(CorpusTexts(corpus), maker, config.block_rows)
+        texts: TextSource = hub_texts(config.stream_from) if config.stream_from else CorpusTexts(corpus)
+        return StreamedRows(texts, maker, config.block_rows)
     stream = TokenStream.open(packed, "train")
     if config.mode == "packed":
         _require_one_step(recipe, stream, len(stream))

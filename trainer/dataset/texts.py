@@ -6,7 +6,7 @@ Lines end in a bare `\\n`, as they do in packed tokens.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,17 +59,24 @@ class DatasetTexts:
     example, so that going on needs no reading of what was used.
     """
 
-    def __init__(self, dataset: Any, column: str) -> None:  # Any: `datasets` is no dependency
-        self._dataset, self._column = dataset, column
+    def __init__(
+        self,
+        dataset: Any,  # `datasets` is no dependency
+        column: str,
+        keep: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    ) -> None:
+        """`keep` chooses among the examples."""
+        self._dataset, self._column, self._keep = dataset, column, keep
         self._start = copy.deepcopy(dataset.state_dict())
 
     def __iter__(self) -> Iterator[str]:
         while True:
-            num_read = 0
+            num_kept = 0
             for example in self._dataset:
-                num_read += 1
-                yield self._text(example)
-            if not num_read and self._dataset.state_dict() == self._start:
+                if self._keep(example):
+                    num_kept += 1
+                    yield self._text(example)
+            if not num_kept and self._dataset.state_dict() == self._start:
                 raise CorpusError("the streamed data set holds no example: check its name, its split and its filters")
             self._dataset.load_state_dict(copy.deepcopy(self._start))
 

@@ -91,7 +91,7 @@ def test_a_corpus_that_changed_since_it_was_packed_is_refused(
         ({"dataset": {"mode": "strided", "stride": -1}}, "dataset.stride is -1: choose a value of at least 0"),
         ({"dataset": {"mode": "strided", "stride": 600}}, "dataset.stride is 600, more than fit.row_tokens 512"),
         ({"dataset": {"block_rows": 0}}, "dataset.block_rows is 0: choose a value from 1 to 1,000,000"),
-        ({"dataset": {"character_spans": 1.5}}, "dataset.character_spans is 1.5: choose a value from 0 to 1"),
+        ({"dataset": {"character_spans": 1.5}}, "dataset.character_spans is 1.5: choose a value from 0.0 to 1.0"),
         ({"dataset": {"mask": True}}, "dataset.mask"),
         ({"packing": {"processes": -1}}, "packing.processes is -1"),
     ],
