@@ -9,7 +9,7 @@ NEEDS_CUDA := $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_av
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug \
-	train-embedded ladder bench-model bench-engine bench-gpu bench-replay bench-drafts clean
+	train-embedded ladder bench-model bench-engine bench-gpu bench-trainer bench-replay bench-drafts clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -90,6 +90,9 @@ bench-gpu: $(SETUP) ## our engine beside transformers on a GPU, and what decodin
 
 bench-drafts: $(SETUP) ## what guessing ahead saves, and whether its constants still hold
 	$(BIN)/python -m benchmarks.drafts
+
+bench-trainer: $(SETUP) ## the trainer's stages beside their peers, on this machine
+	$(BIN)/python -m benchmarks.trainer
 
 bench-replay: $(SETUP) ## how many keystrokes of a typing session find their prompt read already
 	$(BIN)/python -m benchmarks.replay

@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 from benchmarks.report import Figure
+from lsp_server.model.document_mask import DocumentMask
 from lsp_server.model.gpt2 import GPT2, GPT2Config
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import CorpusConfig, PackingConfig, TokenizerConfig
@@ -52,7 +53,7 @@ def figures(quick: bool) -> list[Figure]:
     num_bytes, num_rows = (3_000_000, 200) if quick else (40_000_000, 3000)
     with tempfile.TemporaryDirectory() as name:
         bench = _Bench.prepare(Path(name), num_bytes)
-        return [*bench.packing(), *bench.rows(num_rows), *bench.losses(num_rows)]
+        return [*bench.packing(), *bench.rows(num_rows), *bench.masking(num_rows), *bench.losses(num_rows)]
 
 
 def processor_seconds() -> float:
@@ -122,7 +123,7 @@ class _Bench:
 
     def rows(self, num_rows: int) -> list[Figure]:
         """Each kind of rows with filling in at 0.5, in tokens, beside what a 34M model reads here."""
-        model = _model_tokens_per_second()
+        model = _model_tokens_per_second(None)
         figures = [
             Figure(
                 name=f"rows, {name}",
@@ -197,6 +198,28 @@ class _Bench:
             Figure(name="padding, of packed rows", value=padded / (num_rows * ROW_TOKENS), unit="share"),
         ]
 
+    def masking(self, num_rows: int) -> list[Figure]:
+        """What keeping documents apart costs: time in attention, and practice at the later positions."""
+        rows = BatchReader(self._sources(0.0)["packed, documents apart"]()).take(num_rows)
+        positions = DocumentMask.of(rows["segments"]).positions_T
+        return [
+            Figure(
+                name="training the 34M model, documents apart",
+                value=_model_tokens_per_second(rows["segments"][:2]),
+                unit="tokens/s",
+                peer="attending to all before",
+                peer_value=_model_tokens_per_second(None),
+                higher_is_better=True,
+            ),
+            Figure(
+                name="tokens in the second half of the positions",
+                value=float((positions >= ROW_TOKENS // 2).float().mean()),
+                unit="share",
+                peer="attending to all before",
+                peer_value=0.5,
+            ),
+        ]
+
     def _num_text_bytes(self, labels: torch.Tensor) -> int:
         return len(self._tokenizer.decode_bytes(labels[labels != IGNORED_LABEL].tolist()))
 
@@ -214,14 +237,14 @@ def _parallelism(wanted: bool) -> Iterator[None]:
             os.environ["TOKENIZERS_PARALLELISM"] = before
 
 
-def _model_tokens_per_second() -> float:
+def _model_tokens_per_second(segments: torch.Tensor | None) -> float:
     """Forward and backward of 2 rows in full precision, on all cores; wall-clock time, the best of three."""
     network = GPT2(GPT2Config(vocab_size=16_384, context_tokens=ROW_TOKENS, width=512, num_layers=8, num_heads=8))
     ids = torch.from_numpy(np.random.default_rng(0).integers(16_384, size=(2, ROW_TOKENS)))
     seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        loss = F.cross_entropy(network(ids).flatten(0, 1), ids.flatten())
+        loss = F.cross_entropy(network(ids, segments).flatten(0, 1), ids.flatten())
         torch.autograd.backward([loss])
         seconds.append(time.perf_counter() - started)
     return ids.numel() / min(seconds)

@@ -92,7 +92,7 @@ class StreamedRows:
             if block >= first:
                 windows = np.lib.stride_tricks.sliding_window_view(ids, self.row_tokens + 1)[:: self.row_tokens]
                 yield block, windows[: self._block_rows]
-            ids, block = ids[num_ids:], block + 1
+            ids, block = ids[num_ids:].copy(), block + 1
             self._remember(_Place(block=block, texts=self._texts.state_dict(), rest=ids))
 
     def _encoded(self, texts: Iterator[str]) -> Ids:

@@ -58,7 +58,7 @@ class TokenizerReport:
     by_kind: dict[str, Fit]
     """`tests`, and the other files by their endings."""
     keyword_share: float
-    """Of Python's keywords, those that are one token at a line's start."""
+    """Of Python's keywords, those that are one token at a line's start or behind a space."""
     split_keywords: tuple[str, ...]
     longest_tokens: tuple[str, ...]
     last_tokens: tuple[str, ...]
@@ -108,8 +108,8 @@ def kind_of(path: str) -> str:
 
 
 def split_keywords(tokenizer: CodeTokenizer) -> tuple[str, ...]:
-    """Python's keywords that are more than one token."""
-    return tuple(word for word in keyword.kwlist if len(tokenizer.encode(word)) > 1)
+    """Python's keywords that are more than one token, both at a line's start and behind a space."""
+    return tuple(word for word in keyword.kwlist if min(len(tokenizer.encode(text)) for text in (word, f" {word}")) > 1)
 
 
 def listed_tokens(tokenizer: CodeTokenizer) -> tuple[tuple[str, ...], tuple[str, ...]]:

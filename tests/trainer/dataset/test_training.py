@@ -80,6 +80,17 @@ def dying_at_the_eighth_step() -> Callable[..., StepResult]:
     return take_step
 
 
+def test_documents_kept_apart_make_other_weights(run_dir: Path, tiny_recipe: MakeRecipe) -> None:
+    plan = tiny_recipe(max_steps=1, fim_rate=0.0)
+    apart = run_dir.with_name("apart")
+    shutil.copytree(run_dir, apart)
+
+    together = load_file(fit(plan, run_dir) / "model.safetensors")
+    separate = load_file(fit(replace(plan, dataset=DatasetConfig(document_mask=True)), apart) / "model.safetensors")
+
+    assert not torch.equal(together["h.0.attn.c_attn.weight"], separate["h.0.attn.c_attn.weight"])
+
+
 def test_another_kind_of_rows_is_refused(run_dir: Path, tiny_recipe: MakeRecipe) -> None:
     plan = tiny_recipe(max_steps=2)
     fit(plan, run_dir)

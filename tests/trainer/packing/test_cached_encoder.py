@@ -13,6 +13,7 @@ from trainer.packing import CachedEncoder, cached_encoder
 TEXT = "".join(
     f"    if value_{number} >= {number}:\n\n        return  __name__[{number}:]  # so\n" for number in range(60)
 )
+TEXT += "=\x1c=" * 50  # no white space to the tokenizers library, but to Python's re
 LEARNT = CodeTokenizer.train([TEXT], 400)
 ENCODER = CachedEncoder(LEARNT, np.uint16)
 """Shared by all examples, so that most pieces are looked up."""
@@ -26,6 +27,8 @@ def ids(encoder: CachedEncoder, text: str) -> list[int]:
 @example("".join(SENTINELS))
 @example(TEXT)
 @example("\u00e9\r\n\r\r\n\n  x\n\n\t\u00b2x\n \n")
+@example("x\n\n        caf\u00e9")
+@example("=\x1c= \x1d")
 @example("lone \ud800 surrogate\n  ascii")
 def test_ids_equal_the_tokenizers(text: str) -> None:
     assert ids(ENCODER, text) == LEARNT.encode(text)
