@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "trainer.overrides": ("lsp_server.errors",),
     "trainer.table": (),
     "trainer.config": (
+        "trainer.corpus.config",
         "trainer.dataset_config",
         "trainer.fit_config",
         "trainer.ladder.settings",
@@ -66,7 +67,7 @@ MAY_IMPORT = {
     "trainer.ladder.settings": ("trainer.limits", "lsp_server.errors"),
     "trainer.plan.laws": (),
     "trainer.plan": ("trainer", "lsp_server.model", "lsp_server.errors"),
-    "trainer.corpus": ("trainer.corpus", "trainer.config", "lsp_server.errors"),
+    "trainer.corpus": ("trainer.corpus", "trainer.config", "trainer.limits", "lsp_server.errors"),
     "trainer.tokenizer": (
         "trainer.tokenizer",
         "trainer.corpus",

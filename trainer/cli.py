@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lsp_server.errors import CorpusError, ParrotletError, RecipeError
 from trainer import catalogue
+from trainer.corpus.command import add_arguments, build_from_options
 from trainer.ladder import command as ladder
 from trainer.plan.command import add_plan_command, add_plan_options, planned_recipe
 from trainer.tuning import interpolation
@@ -66,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         help="change one value of the recipe, and remember it",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_corpus(commands.add_parser("corpus", parents=[common], help="collect the text to train on"))
+    corpus = commands.add_parser("corpus", parents=[common], help="collect the text to train on")
+    add_arguments(corpus)
+    corpus.set_defaults(command=_corpus)
     for name, purpose in _STAGES.items():
         stage = commands.add_parser(name, parents=[common], help=purpose)
         stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
@@ -84,38 +87,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_corpus(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "sources", nargs="*", metavar="SOURCE", help="folder, git repository, stdlib, site-packages or package:NAME"
-    )
-    parser.add_argument("--run", type=Path, metavar="DIR", help="the run's folder, with --recipe")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the corpus's folder, without a recipe")
-    parser.add_argument(
-        "--permissive", action="store_true", help="leave out all but MIT, BSD, Apache, ISC and PSF code"
-    )
-    parser.add_argument("--exclude", action="append", default=[], metavar="GLOB", help="source, or source/path")
-    parser.add_argument("--heldout", action="append", default=[], metavar="NAME", help="source that only judges")
-    parser.set_defaults(command=_corpus)
-
-
 def _corpus(options: argparse.Namespace) -> None:
     if not options.sources:
         if options.run is None:
             raise CorpusError("nothing to collect: name sources and --out, or --recipe and --run")
         options.stage = "corpus"
-        return _run_one(options)
+        _run_one(options)
+        return
     if options.out is None or options.recipe is not None or options.run is not None:
         raise CorpusError("sources on the command line go with --out, and a recipe with --run: use one of the two")
-    from trainer.config import CorpusConfig
-    from trainer.corpus.build import build_corpus, summarise
-
-    config = CorpusConfig(
-        sources=tuple(options.sources),
-        licences="permissive" if options.permissive else "any",
-        exclude=tuple(options.exclude),
-        heldout_sources=tuple(options.heldout),
-    )
-    return _report("corpus", summarise(build_corpus(config, options.out)))
+    _report("corpus", build_from_options(options))
 
 
 def _run_one(options: argparse.Namespace) -> None:

@@ -13,48 +13,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lsp_server.errors import RecipeError
+from trainer.corpus.config import CorpusConfig as CorpusConfig  # read from here by the stages
 from trainer.dataset_config import DatasetConfig
 from trainer.fit_config import FitConfig as FitConfig  # read from here by the stages
 from trainer.ladder.settings import LadderConfig
 from trainer.limits import require as _require
 from trainer.tuning.settings import TuningConfig
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusConfig:
-    """Which text is trained on, and which is kept aside to judge the result."""
-
-    sources: tuple[str, ...] = ()
-    """Folders, git repositories, `stdlib`, `site-packages` or `package:NAME`."""
-    exclude: tuple[str, ...] = ()
-    """Globs over source names (`hypothesis`) and over `source/path` (`stdlib/lib2to3/tests/*`)."""
-    licences: Literal["any", "permissive"] = "any"
-    """`permissive` keeps MIT, BSD, Apache, ISC and PSF sources only; needed for a model that is passed on."""
-    extensions: tuple[str, ...] = (".py",)
-    max_file_bytes: int = 1024 * 1024
-    """Larger files are data, not code: they are counted and never opened."""
-    max_bytes_per_source: int = 0
-    """Cap for each source, so that one huge package does not dominate; 0 means no cap."""
-    tests_share: float = 0.25
-    """Share of the test files that is kept: they are repetitive, and would be a third of many repositories."""
-    heldout_sources: tuple[str, ...] = ()
-    """Names of sources that are held out whole."""
-    heldout_share: float = 0.05
-    """Share of the documents that is held out when `heldout_sources` names none."""
-    min_documents: int = 1
-    """Fewer training documents than this is an error."""
-
-    def __post_init__(self) -> None:
-        _require("corpus.max_file_bytes", self.max_file_bytes, 1, 10_000_000)
-        _require("corpus.max_bytes_per_source", self.max_bytes_per_source, 0, None)
-        _require("corpus.tests_share", self.tests_share, 0.0, 1.0)
-        _require("corpus.heldout_share", self.heldout_share, 0.0, 0.5)
-        _require("corpus.min_documents", self.min_documents, 1, None)
-        for extension in self.extensions:
-            if not extension.startswith("."):
-                raise RecipeError(f'corpus.extensions has {extension!r}: write it with its dot, ".{extension}"')
-        if not self.extensions:
-            raise RecipeError('corpus.extensions is empty: name at least one, such as [".py"]')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

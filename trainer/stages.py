@@ -75,14 +75,15 @@ def _record(run_dir: Path, name: str, inputs: str | None) -> None:
     partial.replace(run_dir / STATE)
 
 
-def _corpus_inputs(recipe: Recipe, _run_dir: Path) -> str:
+def _corpus_inputs(recipe: Recipe, run_dir: Path) -> str:
     from trainer.corpus.build import inputs_digest
 
-    return inputs_digest(recipe.corpus)
+    return inputs_digest(recipe.corpus, run_dir / "corpus")
 
 
 def _run_corpus(recipe: Recipe, run_dir: Path) -> str:
-    from trainer.corpus.build import build_corpus, summarise
+    from trainer.corpus.build import build_corpus
+    from trainer.corpus.summary import summarise
 
     return summarise(build_corpus(recipe.corpus, run_dir / "corpus"))
 

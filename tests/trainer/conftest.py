@@ -47,12 +47,14 @@ def write_files() -> WriteFiles:
 
 @pytest.fixture
 def run_git() -> RunGit:
-    def run(folder: Path, *arguments: str) -> None:
+    def run(folder: Path, *arguments: str, date: str = "2024-01-01T00:00:00Z") -> None:
         author = {
             "GIT_AUTHOR_NAME": "a",
             "GIT_AUTHOR_EMAIL": "a@b",
             "GIT_COMMITTER_NAME": "a",
             "GIT_COMMITTER_EMAIL": "a@b",
+            "GIT_AUTHOR_DATE": date,
+            "GIT_COMMITTER_DATE": date,
         }
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         environment = {**clean, **author, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}

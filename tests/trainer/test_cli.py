@@ -43,7 +43,7 @@ def test_corpus_from_sources_needs_no_recipe(tmp_path: Path, project: Path, caps
 
 
 def test_corpus_options_reach_the_corpus(tmp_path: Path, project: Path, write_files: Callable[..., Path]) -> None:
-    judged = write_files(tmp_path / "judged", {"a.py": "value = 1\n"})
+    judged = write_files(tmp_path / "judged", {"a.py": "# a value\nvalue = 1\n"})
     arguments = ["--out", str(tmp_path / "corpus"), "--heldout", "judged", "--exclude", "project/1*"]
     assert main(["corpus", str(project), str(judged), *arguments]) == 0
     assert [document.source for document in read_documents(tmp_path / "corpus", "heldout")] == ["judged"]

@@ -1,95 +1,132 @@
-"""Building a corpus: sources in, a folder of documents with a manifest out. Owns the order in which files are judged.
+"""Building a corpus: sources in, a folder of documents with a manifest and a report out. Owns the order of the steps.
 
-Streams: one file is in memory at a time, beside 16 bytes for every document that was kept.
+    sources -> units -> judged in several processes -> selection over all of them -> shards, manifest, report
+
+Judging leaves finished units in a folder beside the corpus, so a run that was killed goes on where it was. Memory
+holds one file a process, and about 100 bytes a document while duplicates are sought.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import hashlib
+import shutil
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from lsp_server.errors import CorpusError
-from trainer.config import CorpusConfig, digest
-from trainer.corpus import filters, store
-from trainer.corpus.licences import is_permissive
-from trainer.corpus.reserved import (
-    RESERVED_NAMES,
-    RESERVED_REPOSITORIES,
-    is_reserved_path,
-    is_reserved_source,
-    normalise,
-    reserved_roots,
-)
-from trainer.corpus.sources import Source, SourceFile, find_sources
+from trainer.config import digest
+from trainer.corpus import pool, staging, store
+from trainer.corpus.accounts import account, check_size, corpus_hash, manifest_of
+from trainer.corpus.config import CorpusConfig
+from trainer.corpus.contamination import Benchmarks, load_problems
+from trainer.corpus.judge import Judge
+from trainer.corpus.report import write_report
+from trainer.corpus.reserved import is_reserved_source, normalise
+from trainer.corpus.selection import select
+from trainer.corpus.shards import plan_shards
+from trainer.corpus.source import Source
+from trainer.corpus.sources import find_sources
+from trainer.corpus.units import UNIT_BYTES, Unit, cut
+from trainer.corpus.work import JudgeUnit, ShardPlan, write_shard
+
+_SMALL = UNIT_BYTES // 4
+"""Candidates of fewer bytes in all are judged in this process: starting others takes longer."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Tally:
-    """What became of one source."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a build works on: known to every process that takes part in it."""
 
-    source: Source
-    heldout: bool
-    num_documents: int = 0
-    num_bytes: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
+    config: CorpusConfig
+    sources: tuple[Source, ...]
+    """Those that were admitted, in the recipe's order."""
+    refused: dict[str, str]
+    inputs_hash: str
+    staging: Path
+    out: Path
 
 
-def build_corpus(config: CorpusConfig, out: Path) -> store.CorpusManifest:
+def build_corpus(config: CorpusConfig, out: Path, workers: int | None = None) -> store.CorpusManifest:
     """Build the corpus that `config` describes into the folder `out`, and return its manifest.
 
+    The result does not depend on the number of processes.
     Raises: CorpusError for a source that cannot be read, or when fewer than `min_documents` are left to train on.
     """
-    sources = resolve_sources(config)
+    job = prepare(config, out)
+    workers = workers or pool.default_workers()
+    try:
+        num_units = _judge_all(job, workers)
+        return gather(job, num_units, workers)
+    except OSError as error:
+        raise CorpusError(f"corpus {out} cannot be written: {error}; free space or choose --out") from error
+
+
+def prepare(config: CorpusConfig, out: Path) -> Job:
+    """Find the sources, and open the staging folder for them. Raises: CorpusError."""
+    sources = resolve_sources(config, out)
+    Judge(config)  # what it cannot read is told now, not by a worker
     inputs_hash = _inputs_digest(config, sources)
-    tallies, refused = _admit(config, sources)
-    _check_heldout(config, tallies)
-    with store.new_corpus_folder(out) as folder:
-        train, heldout = store.ShardWriter(folder, "train"), store.ShardWriter(folder, "heldout")
-        try:
-            for document, is_heldout in _documents(config, tallies):
-                (heldout if is_heldout else train).add(document)
-        finally:
-            train.close()
-            heldout.close()
-        _check_size(config, tallies, refused, train.num_documents)
-        manifest = _manifest(config, inputs_hash, tallies, refused, train, heldout)
+    admitted, refused = _admit(config, sources)
+    _check_heldout(config, admitted)
+    folder = out.with_name(f".{out.name}.staging")
+    staging.open_staging(folder, f"{staging.STAGING_VERSION} {inputs_hash}")
+    return Job(
+        config=config, sources=tuple(admitted), refused=refused, inputs_hash=inputs_hash, staging=folder, out=out
+    )
+
+
+def gather(job: Job, num_units: int, workers: int) -> store.CorpusManifest:
+    """Make the corpus of all finished units, and clear the staging folder away. Raises: CorpusError."""
+    config = job.config
+    units = [staging.read_unit(job.staging, number) for number in range(num_units)]
+    problems = load_problems(config)
+    selection = select(config, units, job.staging, [problem.text for problem in problems])
+    accounts = account(config, job.sources, units, selection, job.refused)
+    try:
+        check_size(config, accounts, job.sources)
+    except CorpusError:
+        shutil.rmtree(job.staging, ignore_errors=True)
+        raise
+    with store.new_corpus_folder(job.out) as folder:
+        plans = plan_shards(folder, units, selection)
+        manifest = manifest_of(
+            config,
+            accounts,
+            selection,
+            corpus_hash=corpus_hash(units, selection),
+            inputs_hash=job.inputs_hash,
+            shards={split: [plan.file.name for plan in plans[split]] for split in store.SPLITS},
+            num_short_problems=Benchmarks.of(problems, config.decontaminate_words).num_short,
+        )
+        _write_shards([plan for split in store.SPLITS for plan in plans[split]], workers)
+        write_report(folder, manifest)
         store.write_manifest(folder, manifest)
+    shutil.rmtree(job.staging, ignore_errors=True)
     return manifest
 
 
-def summarise(manifest: store.CorpusManifest) -> str:
-    """One line on what was kept and what was left out."""
-    parts = [
-        f"{manifest.num_documents(split):,} documents, {manifest.num_bytes(split) / 1e6:,.1f} MB {purpose}"
-        for split, purpose in (("train", "to train on"), ("heldout", "held out"))
-    ]
-    if manifest.dropped:
-        parts.append(f"left out: {', '.join(f'{count:,} {reason}' for reason, count in manifest.dropped.items())}")
-    if manifest.refused_sources:
-        parts.append(f"refused: {', '.join(f'{name} ({why})' for name, why in manifest.refused_sources.items())}")
-    return "; ".join(parts)
-
-
-def resolve_sources(config: CorpusConfig) -> list[Source]:
-    """All sources that a recipe names, each once."""
+def resolve_sources(config: CorpusConfig, out: Path | None = None) -> list[Source]:
+    """All sources that a recipe names, each once; what is fetched for them stays beside `out`."""
     if not config.sources:
         raise CorpusError("the corpus has no sources: name folders, git repositories, stdlib or package:NAME")
-    found = [source for spec in config.sources for source in find_sources(spec)]
-    unique = {(source.root, source.kind, source.name): source for source in found}
-    return list(unique.values())
+    cache = (out or Path("corpus")).with_name(f".{(out or Path('corpus')).name}.cache")
+    found = [
+        source for spec in config.sources for source in find_sources(spec, cache=cache, since=config.heldout_after)
+    ]
+    return list({(source.root, source.kind, source.name): source for source in found}.values())
 
 
-def inputs_digest(config: CorpusConfig) -> str:
+def inputs_digest(config: CorpusConfig, out: Path | None = None) -> str:
     """A digest that changes when the configuration or a candidate file does, without opening the files."""
-    return _inputs_digest(config, resolve_sources(config))
+    return _inputs_digest(config, resolve_sources(config, out))
 
 
 def _inputs_digest(config: CorpusConfig, sources: list[Source]) -> str:
@@ -97,171 +134,66 @@ def _inputs_digest(config: CorpusConfig, sources: list[Source]) -> str:
     for source in sources:
         state.update(f"{source.name}\0{source.licence}\0{source.version}\n".encode())
         for file in source.list_files():
-            if file.path.endswith(config.extensions):
+            if source.kind in ("rows", "hub") or file.path.endswith(config.extensions):
                 state.update(f"{file.path}\0{file.num_bytes}\0{file.version}\n".encode("utf-8", "surrogateescape"))
+    for name in (*config.decontaminate, *config.exclude_repositories, config.fertility_tokenizer):
+        with suppress(OSError):
+            state.update(hashlib.sha256(Path(name).expanduser().read_bytes()).digest() if name else b"")
     return state.hexdigest()
 
 
-def _admit(config: CorpusConfig, sources: list[Source]) -> tuple[list[_Tally], dict[str, str]]:
-    """Choose among the sources, the held-out ones first; the refused ones with the reason."""
-    admitted: list[_Tally] = []
+def _admit(config: CorpusConfig, sources: list[Source]) -> tuple[list[Source], dict[str, str]]:
+    """Choose among the sources; the refused ones with the reason."""
+    admitted: list[Source] = []
     refused: dict[str, str] = {}
-    heldout_names = {normalise(name) for name in config.heldout_sources}
     for source in sources:
         if is_reserved_source(source.name, source.repository):
             refused[source.name] = "reserved for evaluation"
         elif any(fnmatch.fnmatchcase(source.name.lower(), pattern.lower()) for pattern in config.exclude):
             refused[source.name] = "excluded"
-        elif config.licences == "permissive" and not is_permissive(source.licence):
-            refused[source.name] = f"licence {source.licence}"
         else:
-            admitted.append(_Tally(source=source, heldout=normalise(source.name) in heldout_names))
-    return sorted(admitted, key=lambda tally: not tally.heldout), refused
+            admitted.append(source)
+    return admitted, refused
 
 
-def _documents(config: CorpusConfig, tallies: list[_Tally]) -> Iterator[tuple[store.Document, bool]]:
-    """Every document that is kept, and whether it is held out; no text comes twice."""
-    seen: set[bytes] = set()
-    by_share = 0.0 if config.heldout_sources else config.heldout_share
-    for tally in _progress(tallies):
-        for file, text in _texts(config, tally):
-            key = filters.fingerprint(text)
-            if key in seen:
-                tally.dropped["duplicate"] += 1
-                continue
-            seen.add(key)
-            tally.num_documents += 1
-            tally.num_bytes += len(text.encode())
-            document = store.Document(
-                path=file.path,
-                source=tally.source.name,
-                licence=tally.source.licence,
-                sha256=hashlib.sha256(text.encode()).hexdigest(),
-                text=text,
-            )
-            yield document, tally.heldout or filters.share_of(f"heldout {key.hex()}") < by_share
+def _judge_all(job: Job, workers: int) -> int:
+    """Judge every unit that is not finished yet; returns how many units there are."""
+    tasks = cut(job.config, job.sources)
+    first = _at_least(tasks, _SMALL)
+    is_small = sum(unit.num_bytes for unit in first) < _SMALL
+    num_units = 0
+    with _progress() as bar:
+        do = JudgeUnit(config=job.config, staging=job.staging)
+        for unit in pool.run_all(do, chain(first, tasks), 1 if is_small else workers):
+            num_units += 1
+            bar.update(unit.num_bytes)
+    return num_units
 
 
-def _texts(config: CorpusConfig, tally: _Tally) -> Iterator[tuple[SourceFile, str]]:
-    """The texts of one source that pass every filter, in the order of their paths' hashes, up to the cap.
-
-    That order makes the cap a fair draw over the whole source, and the same draw in every run.
-    """
-    source = tally.source
-    listed = source.list_files()
-    roots = reserved_roots(file.path for file in listed)
-    files = sorted(listed, key=lambda file: filters.share_of(f"{source.name}/{file.path}"))
-    with source.open_reader() as read:
-        for file in files:
-            if not file.path.endswith(config.extensions):
-                continue
-            if config.max_bytes_per_source and tally.num_bytes >= config.max_bytes_per_source:
-                tally.dropped["over_cap"] += 1
-                continue
-            reason = _judge_unopened(config, source, file, roots)
-            text = ""
-            if reason is None:
-                text, reason = _open(read, file)
-            if reason is None:
-                yield file, text
-            else:
-                tally.dropped[reason] += 1
+def _at_least(units: Iterator[Unit], num_bytes: int) -> list[Unit]:
+    """The first units, up to so many bytes together; all of them if they have fewer."""
+    first: list[Unit] = []
+    while sum(unit.num_bytes for unit in first) < num_bytes and (unit := next(units, None)) is not None:
+        first.append(unit)
+    return first
 
 
-def _judge_unopened(config: CorpusConfig, source: Source, file: SourceFile, roots: tuple[str, ...]) -> str | None:
-    """Give the reason to leave a file out that needs no look inside, or None."""
-    name = f"{source.name}/{file.path}"
-    if is_reserved_path(file.path, roots):
-        return "reserved"
-    if any(fnmatch.fnmatchcase(name, pattern) for pattern in config.exclude):
-        return "excluded"
-    if filters.is_vendored(file.path):
-        return "vendored"
-    if file.num_bytes > config.max_file_bytes:
-        return "too_large"
-    if filters.is_test(file.path) and filters.share_of(f"test {name}") >= config.tests_share:
-        return "surplus_test"
-    return None
+def _write_shards(plans: list[ShardPlan], workers: int) -> None:
+    for _ in pool.run_all(write_shard, plans, min(workers, len(plans) // 2)):
+        pass
 
 
-def _open(read: Callable[[SourceFile], bytes], file: SourceFile) -> tuple[str, str | None]:
-    try:
-        content = read(file)
-    except OSError:
-        return "", "unreadable"
-    text, reason = filters.decode(content)
-    return text, reason or filters.judge(text)
-
-
-def _check_heldout(config: CorpusConfig, tallies: Iterable[_Tally]) -> None:
-    """A misspelt name would silently be trained on."""
-    present = {normalise(tally.source.name) for tally in tallies}
+def _check_heldout(config: CorpusConfig, admitted: Iterable[Source]) -> None:
+    """A misspelt name would silently be trained on; a repository within a file of rows has owner/name."""
+    present = {normalise(source.name) for source in admitted}
     for name in config.heldout_sources:
-        if normalise(name) not in present:
+        if normalise(name) not in present and "/" not in name:
             raise CorpusError(
                 f"corpus.heldout_sources names {name!r}, which is no admitted source: correct the name, add it to "
                 "corpus.sources, or take it off the list"
             )
 
 
-def _check_size(config: CorpusConfig, tallies: list[_Tally], refused: dict[str, str], num_documents: int) -> None:
-    if num_documents >= config.min_documents:
-        return
-    looked_at = ", ".join(config.sources)
-    dropped = sum((tally.dropped for tally in tallies), Counter[str]())
-    reasons = [f"{count} {reason}" for reason, count in sorted(dropped.items())]
-    reasons += [f"{name} refused ({reason})" for name, reason in sorted(refused.items())[:10]]
-    reasons += [tally.source.note for tally in tallies if tally.source.note][:10]
-    raise CorpusError(
-        f"the corpus has {num_documents} documents to train on, fewer than {config.min_documents}; "
-        f"looked at {looked_at} for {' '.join(config.extensions)} files; "
-        f"left out: {', '.join(reasons) or 'nothing, there are none'}; "
-        "add sources or relax the recipe's [corpus]"
-    )
-
-
-def _manifest(
-    config: CorpusConfig,
-    inputs_hash: str,
-    tallies: list[_Tally],
-    refused: dict[str, str],
-    train: store.ShardWriter,
-    heldout: store.ShardWriter,
-) -> store.CorpusManifest:
-    dropped = sum((tally.dropped for tally in tallies), Counter[str]())
-    return store.CorpusManifest(
-        corpus_hash=store.corpus_digest(train.digests, heldout.digests),
-        inputs_hash=inputs_hash,
-        config={key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()},
-        splits={"train": _split_entry(train), "heldout": _split_entry(heldout)},
-        heldout_sources=[tally.source.name for tally in tallies if tally.heldout],
-        dropped=dict(sorted(dropped.items())),
-        refused_sources=dict(sorted(refused.items())),
-        reserved=RESERVED_NAMES | RESERVED_REPOSITORIES,
-        sources=[_source_entry(tally) for tally in tallies],
-    )
-
-
-def _split_entry(writer: store.ShardWriter) -> dict[str, Any]:  # Any: JSON
-    return {"num_documents": writer.num_documents, "num_bytes": writer.num_bytes, "shards": writer.shards}
-
-
-def _source_entry(tally: _Tally) -> dict[str, Any]:  # Any: JSON
-    return {
-        "name": tally.source.name,
-        "kind": tally.source.kind,
-        "licence": tally.source.licence,
-        "version": tally.source.version,
-        "heldout": tally.heldout,
-        "num_documents": tally.num_documents,
-        "num_bytes": tally.num_bytes,
-        "dropped": dict(sorted(tally.dropped.items())),
-    }
-
-
-def _progress(tallies: list[_Tally]) -> Iterable[_Tally]:
+def _progress() -> Any:  # Any: tqdm has no types
     """A progress bar on a terminal, shown after two seconds."""
-    bar: Iterable[_Tally] = tqdm(
-        tallies, desc="corpus", unit="source", delay=2, disable=not sys.stderr.isatty(), file=sys.stderr
-    )
-    return bar
+    return tqdm(desc="corpus", unit="B", unit_scale=True, delay=2, disable=not sys.stderr.isatty(), file=sys.stderr)

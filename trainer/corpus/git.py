@@ -22,6 +22,10 @@ _SAFE = tuple(
 )
 
 
+_NOT_HERE = 2**62
+"""The size of a blob that was too large to be fetched."""
+
+
 class HasLocation(Protocol):
     """Anything that names a blob."""
 
@@ -76,8 +80,16 @@ def list_blobs(repository: Path, commit: str, *, recursive: bool = True) -> list
         head_part, _, name = entry.partition(b"\t")
         mode, _, object_id, num_bytes = head_part.split()
         if mode in (b"100644", b"100755"):
-            blobs.append(Blob(path=os.fsdecode(name), object_id=object_id.decode(), num_bytes=int(num_bytes)))
+            size = int(num_bytes) if num_bytes.isdigit() else _NOT_HERE
+            blobs.append(Blob(path=os.fsdecode(name), object_id=object_id.decode(), num_bytes=size))
     return blobs
+
+
+def changed_since(repository: Path, commit: str, date: str) -> frozenset[str]:
+    """The files that some commit since that date (as 2025-01-31, UTC) touched, by the committers' clocks."""
+    options = ["--no-renames", "--name-only", "--format=", "-z", f"--since={date}T00:00:00Z"]
+    listing = _run(repository, "log", *options, commit).stdout
+    return frozenset(os.fsdecode(name).lstrip("\n") for name in listing.split(b"\0") if name)
 
 
 def list_work_tree(folder: Path) -> list[str]:

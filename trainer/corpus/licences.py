@@ -78,6 +78,25 @@ _TEXTS = (
 )
 """Licence texts by phrases that only they hold, the restrictive ones first."""
 
+_HEADER = re.compile(r"SPDX-License-Identifier:[ \t]*([^\n]*)")
+_HEADER_CHARACTERS = 4000
+"""How far into a file its header is looked for: behind a copyright notice, before the code."""
+
+_KEYS = {
+    key.lower(): key
+    for key in (
+        *PERMISSIVE,
+        *("AGPL-3.0-only", "GPL-2.0-only", "GPL-3.0-only", "LGPL-2.1-only", "LGPL-3.0-only", "MPL-2.0", "EPL-2.0"),
+        *("Unlicense", "CC0-1.0", "Artistic-2.0", "EPL-1.0", "BSL-1.0", "Zlib", "WTFPL"),
+    )
+}
+_KEYS |= {
+    f"{key}gpl-{version}": f"{key.upper()}GPL-{version}-only"
+    for key in ("", "a", "l")
+    for version in ("2.0", "2.1", "3.0")
+}
+"""SPDX ids in lower case, as GitHub's interface and the data sets made from it write them."""
+
 
 def is_permissive(expression: str) -> bool:
     """Whether an SPDX expression is permissive: every part of an AND, at least one part of an OR."""
@@ -103,6 +122,21 @@ def from_metadata(expression: str | None, text: str | None, classifiers: Iterabl
     return " AND ".join(named) if named else from_text
 
 
+def from_header(text: str) -> str:
+    """The expression of a file's own SPDX header (spdx.dev/learn/handling-license-info), `""` where it has none."""
+    if "SPDX-License-Identifier" not in text[:_HEADER_CHARACTERS]:
+        return ""
+    match = _HEADER.search(text[:_HEADER_CHARACTERS])
+    return match[1].strip().removesuffix("*/").removesuffix("-->").strip() if match else ""
+
+
+def from_keys(value: object) -> str:
+    """An expression from a row's licence: one name, or a list of them that all bind."""
+    names = value if isinstance(value, (list, tuple)) else [value]
+    found = {_KEYS.get(name.strip().lower(), name.strip()) for name in names if isinstance(name, str) and name.strip()}
+    return " AND ".join(sorted(found)) or UNKNOWN
+
+
 def from_text(text: str) -> str:
     """Name the licence that a LICENSE file holds, or `unknown`."""
     words = " ".join(text.lower().split())
@@ -113,6 +147,8 @@ def from_text(text: str) -> str:
 
 
 def _from_plain_name(text: str) -> str:
+    if text.strip().upper() == "UNKNOWN":  # what old packaging tools wrote for nothing
+        return UNKNOWN
     if len(text) > 200:
         return from_text(text)
     if is_permissive(text):

@@ -12,18 +12,21 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from lsp_server.errors import CorpusError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: documents tell language, repository and commit; the manifest tells what the report shows."""
 MANIFEST = "manifest.json"
 SHARD_BYTES = 64_000_000
-_COMPRESSION = 5
+_COMPRESSION = 1
+"""Of gzip: level 5 makes shards 20 % smaller, and takes 19 ms a megabyte in place of 8, of 50 in all."""
 
 Split = Literal["train", "heldout"]
+SPLITS: tuple[Split, ...] = ("train", "heldout")
 _SHARD_NAMES: dict[str, str] = {"train": "documents", "heldout": "heldout"}
 
 
@@ -36,6 +39,19 @@ class Document:
     licence: str
     sha256: str
     text: str
+    language: str = ""
+    repository: str = ""
+    """owner/name, or the source's name."""
+    commit: str = ""
+    """The git commit that the text was read at."""
+
+
+def document_line(document: Document) -> bytes:
+    """A document as its line of a shard."""
+    fields = {
+        name: getattr(document, name) for name in Document.__slots__
+    }  # `asdict` copies: 4.6 against 3.6 ms a megabyte
+    return json.dumps(fields, ensure_ascii=True).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +73,17 @@ class CorpusManifest:
     reserved: dict[str, str]
     """Names that never enter a corpus, with the reason."""
     sources: list[dict[str, Any]]  # Any: JSON
+    heldout_by: str = ""
+    """`sources`, `time`, `repository` or `file`: what was held out together."""
+    languages: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Documents and bytes that were kept, by language."""
+    licences: dict[str, dict[str, int]] = field(default_factory=dict)
+    sizes: list[int] = field(default_factory=list)
+    """Documents kept, by the power of two of bytes that they reach."""
+    named: list[dict[str, str]] = field(default_factory=list)
+    """Files left out that a person should look at: unreadable, secret, contaminated; at most 1,000."""
+    num_short_problems: int = 0
+    """Benchmark problems with too few words to be searched for."""
 
     def num_documents(self, split: str) -> int:
         return int(self.splits[split]["num_documents"])
@@ -66,56 +93,64 @@ class CorpusManifest:
         return int(self.splits[split]["num_bytes"])
 
 
+class Shard:
+    """One file of a split: lines in, gzip out. The same lines make the same bytes."""
+
+    def __init__(self, file: Path) -> None:
+        self._raw: BinaryIO = file.open("wb")
+        self._stream = gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=self._raw, mtime=0)
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines."""
+        self._stream.write(lines)
+
+    def close(self) -> None:
+        """Finish the file and make it durable."""
+        with self._raw as raw:
+            self._stream.close()
+            raw.flush()
+            os.fsync(raw.fileno())
+
+
+def shard_name(split: Split, number: int) -> str:
+    """The file of a split's shard."""
+    return f"{_SHARD_NAMES[split]}-{number:05d}.jsonl.gz"
+
+
 class ShardWriter:
-    """Writes one split; closes each shard at `SHARD_BYTES` of text. The same documents make the same bytes."""
+    """Writes one split, document by document; closes each shard at `SHARD_BYTES` of text."""
 
     def __init__(self, folder: Path, split: Split) -> None:
         self._folder = folder
         self._split = split
-        self._raw: BinaryIO | None = None
-        self._stream: gzip.GzipFile | None = None
+        self._shard: Shard | None = None
         self._shard_bytes = 0
-        self._digests: list[str] = []
+        self.digests: list[str] = []
+        """The documents' sha256, in the order of writing."""
         self.shards: list[str] = []
         self.num_bytes = 0
 
     @property
     def num_documents(self) -> int:
-        return len(self._digests)
-
-    @property
-    def digests(self) -> list[str]:
-        """The documents' sha256, in the order of writing."""
-        return self._digests
+        return len(self.digests)
 
     def add(self, document: Document) -> None:
         """Append a document."""
         num_bytes = len(document.text.encode())
-        if self._stream is None or self._shard_bytes + num_bytes > SHARD_BYTES:
-            self._open_next()
-        assert self._stream is not None
-        self._stream.write(json.dumps(asdict(document), ensure_ascii=True).encode() + b"\n")
+        if self._shard is None or self._shard_bytes + num_bytes > SHARD_BYTES:
+            self.close()
+            self.shards.append(shard_name(self._split, len(self.shards)))
+            self._shard, self._shard_bytes = Shard(self._folder / self.shards[-1]), 0
+        self._shard.write(document_line(document))
         self._shard_bytes += num_bytes
         self.num_bytes += num_bytes
-        self._digests.append(document.sha256)
+        self.digests.append(document.sha256)
 
     def close(self) -> None:
         """Finish the last shard and make it durable."""
-        if self._stream is None or self._raw is None:
-            return
-        with self._raw as raw:
-            self._stream.close()
-            raw.flush()
-            os.fsync(raw.fileno())
-        self._stream = self._raw = None
-
-    def _open_next(self) -> None:
-        self.close()
-        name = f"{_SHARD_NAMES[self._split]}-{len(self.shards):05d}.jsonl.gz"
-        self._raw = (self._folder / name).open("wb")
-        self._stream = gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=self._raw, mtime=0)
-        self.shards.append(name)
-        self._shard_bytes = 0
+        if self._shard is not None:
+            self._shard.close()
+            self._shard = None
 
 
 @contextmanager

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from lsp_server.errors import CorpusError
-from trainer.corpus.sources import Source, find_sources
+from trainer.corpus.source import Source
+from trainer.corpus.sources import find_sources
+from trainer.corpus.units import open_reader
 
 MIT_TEXT = 'Permission is hereby granted, free of charge, to any person obtaining a copy ... provided "AS IS"'
 
 
 def contents(source: Source) -> dict[str, str]:
-    with source.open_reader() as read:
+    with open_reader(source.kind, source.root) as read:
         return {file.path: read(file).decode() for file in source.list_files()}
 
 

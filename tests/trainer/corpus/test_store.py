@@ -124,7 +124,8 @@ def test_damaged_shard_is_named(tmp_path: Path) -> None:
         ("", "holds no finished corpus"),
         ("[]", "holds no finished corpus"),
         ('{"format_version": 99}', "format 99"),
-        ('{"format_version": 1}', "holds no finished corpus"),
+        ('{"format_version": 1}', "format 1"),
+        ('{"format_version": 2}', "holds no finished corpus"),
     ],
 )
 def test_damaged_manifest_is_named(tmp_path: Path, content: str, message: str) -> None:

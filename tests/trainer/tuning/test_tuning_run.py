@@ -33,6 +33,8 @@ SMALL = [
     "evaluate.tasks=1",
     "evaluate.max_bytes=500",
     "corpus.heldout_share=0.2",
+    "corpus.near_duplicates=0",  # they are
+    "corpus.min_comment_share=0",
 ]
 
 
