@@ -77,20 +77,21 @@ def draw(path: Path, results: Sequence[RungResult]) -> None:
     axes = figure.subplots()
     for family, marker in _MARKERS.items():
         points = [result for result in results if result.family == family]
-        line = "-" if family == "gpt2" else ""
+        line = "-" if family == "gpt2" else "none"
         sizes, bits = [each.num_parameters for each in points], [each.bits_per_byte for each in points]
         if points:
-            axes.plot(sizes, bits, line, marker=marker, markersize=8, label=_LABELS[family])
-        for each in points:
-            label = f"{each.name}\n{_duration(each.seconds)}"
-            axes.annotate(
-                label,
-                (each.num_parameters, each.bits_per_byte),
-                (0, 9),
-                textcoords="offset points",
-                ha="center",
-                size=8,
-            )
+            axes.plot(sizes, bits, linestyle=line, marker=marker, markersize=8, label=_LABELS[family])
+    middle = sorted(each.num_parameters for each in results)[len(results) // 2]
+    for each in results:
+        side = 1 if each.num_parameters < middle else -1
+        axes.annotate(
+            f"{each.name}, {_duration(each.seconds)}",
+            (each.num_parameters, each.bits_per_byte),
+            (9 * side, 5),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            size=8,
+        )
     axes.set_xscale("log")
     axes.margins(x=0.15, y=0.2)
     axes.set_xlabel("parameters")
