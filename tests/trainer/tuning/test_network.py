@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from lsp_server.errors import CheckpointError, RecipeError
 from trainer.recipe import parse_recipe
+from trainer.speed import flops_per_token
 from trainer.tuning.network import PretrainedNetwork, build_tuned, interpolate, merged_model
 from trainer.tuning.pretrained import load_network
 from trainer.tuning.result import as_gpt2
@@ -163,3 +164,10 @@ def test_a_checkpoint_of_another_network_is_refused(gpt2_folder: Path) -> None:
         merged_model(recipe, lost)
     with pytest.raises(CheckpointError, match="put the recipe back"):
         merged_model(recipe, {**state, "strange": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_arithmetic_of_a_pretrained_network_is_known(gpt2_folder: Path, method: str) -> None:
+    """It looks at values on its way, which a copy on the meta device does not have."""
+    network = build_tuned(tuning_recipe(gpt2_folder, method=method))
+    assert flops_per_token(network, 48) > 1000
