@@ -9,7 +9,7 @@ NEEDS_CUDA := $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_av
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug \
-	train-embedded bench-model bench-int8 bench-engine bench-gpu bench-trainer bench-replay bench-drafts clean
+	train-embedded ladder bench-model bench-int8 bench-engine bench-gpu bench-trainer bench-replay bench-drafts clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -70,6 +70,10 @@ vsix: ## build the VS Code extension as a VSIX
 train-debug: $(SETUP) ## the whole training chain on a small corpus, under two minutes
 	@echo "== the whole chain on the debug recipe: corpus, tokenizer, pack, fit, export, evaluate, card"
 	$(BIN)/parrotlet-train run --recipe debug --run runs/debug
+
+ladder: $(SETUP) ## bigrams, a recurrent network and GPT-2s compared on the standard library, under 15 minutes
+	@echo "== the ladder: table, JSON and plot in runs/ladder"
+	$(BIN)/parrotlet-train ladder --run runs/ladder
 
 train-embedded: $(SETUP) ## train the embedded model again, about an hour and a half on two cores
 	$(BIN)/parrotlet-train run --recipe embedded-cpu --run runs/embedded

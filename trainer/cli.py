@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.errors import CorpusError, ParrotletError, RecipeError
-from trainer import evaluate_cli, export_cli
+from trainer import catalogue, evaluate_cli, export_cli
 from trainer.corpus.command import add_arguments, build_from_options
+from trainer.ladder import command as ladder
 from trainer.plan.command import add_plan_command, add_plan_options, planned_recipe
+from trainer.tuning import interpolation
+from trainer.windows import add_window_options, window_changes
 
 if TYPE_CHECKING:
     from trainer.config import Recipe
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
-RECIPE = "recipe.toml"
 _STAGES = {
     "tokenizer": "learn the vocabulary from the corpus",
     "pack": "turn the corpus into token shards",
@@ -58,12 +60,20 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--verbose", action="store_true", help="log more, and show where an error arose")
     common.add_argument("--recipe", help="TOML file, or the name of a shipped recipe; RUN/recipe.toml is remembered")
+    common.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one value of the recipe, and remember it",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     corpus = commands.add_parser("corpus", parents=[common], help="collect the text to train on")
     add_arguments(corpus)
     corpus.set_defaults(command=_corpus)
     for name, purpose in _STAGES.items():
         stage = commands.add_parser(name, parents=[common], help=purpose)
+        add_window_options(stage)
         stage.set_defaults(command=_run_one, stage=name)
         if name in _ALSO_WITHOUT_A_RUN:
             _ALSO_WITHOUT_A_RUN[name](stage, _run_one)
@@ -71,10 +81,14 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     chain = commands.add_parser("run", parents=[common], help="do all of it, leaving out what is finished")
     chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    add_window_options(chain)
     add_plan_options(chain)
     chain.set_defaults(command=_run_all)
     add_plan_command(commands, common, _report)
     export_cli.add_push(commands.add_parser("push", parents=[common], help="send a bundle to the Hugging Face Hub"))
+    ladder.add_parser(commands, common)
+    catalogue.add_parser(commands, common)
+    interpolation.add_parser(commands, common)
     return parser
 
 
@@ -109,20 +123,9 @@ def _run_all(options: argparse.Namespace) -> None:
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe that was named, or the one that the run was started with."""
-    from trainer.recipe import find_recipe, load_recipe
+    from trainer.run_recipe import recipe_of_run
 
-    remembered: Path = options.run / RECIPE
-    if options.recipe is None and not remembered.is_file():
-        raise RecipeError(f"{options.run} has no {RECIPE} yet: name one with --recipe")
-    path = find_recipe(options.recipe) if options.recipe is not None else remembered
-    recipe = load_recipe(path)
-    if path.resolve() != remembered.resolve():
-        options.run.mkdir(parents=True, exist_ok=True)
-        partial = remembered.with_suffix(f".{os.getpid()}.partial")  # of several processes, each writes the same
-        partial.write_bytes(path.read_bytes())
-        partial.replace(remembered)
-    return recipe
+    return recipe_of_run(options.recipe, options.run, [*options.set, *window_changes(options)])
 
 
 def _report(stage: str, summary: str) -> None:

@@ -15,8 +15,10 @@ from typing import Literal
 from lsp_server.errors import RecipeError
 from trainer.corpus.config import CorpusConfig as CorpusConfig  # read from here by the stages
 from trainer.dataset_config import DatasetConfig
-from trainer.fit_config import FitConfig as FitConfig  # likewise
+from trainer.fit_config import FitConfig as FitConfig  # read from here by the stages
+from trainer.ladder.settings import LadderConfig
 from trainer.limits import require as _require
+from trainer.tuning.settings import TuningConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +55,20 @@ class PackingConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """The GPT-2's shape."""
+    """The network's shape."""
 
     num_layers: int = 8
     num_heads: int = 8
     width: int = 512
     context_tokens: int = 1024
     dropout: float = 0.0
+    family: Literal["gpt2", "rnn"] = "gpt2"
+    """`rnn` is the ladder's recurrent network with attention; it is trained and measured, never served."""
+    pretrained: str = ""
+    """A folder that transformers loads, or a name on the Hub, to go on from. Layers, heads, width and vocabulary are
+    its own then; `context_tokens` and `dropout` are still this table's."""
+    download: bool = False
+    """Whether a name may be fetched from the Hub; without, it must be in this machine's Hub cache already."""
 
     def __post_init__(self) -> None:
         _require("model.num_layers", self.num_layers, 1, 256)
@@ -119,6 +128,8 @@ class Recipe:
     prompt: PromptConfig = field(default_factory=PromptConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(max_steps=1000))
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    tuning: TuningConfig = field(default_factory=TuningConfig)
+    ladder: LadderConfig = field(default_factory=LadderConfig)
 
     def __post_init__(self) -> None:
         if not self.run or not self.run.replace("-", "").replace("_", "").replace(".", "").isalnum():
@@ -129,6 +140,12 @@ class Recipe:
                 f'packing.dtype is "uint16", which cannot hold tokenizer.vocab_size {self.tokenizer.vocab_size}: '
                 'choose "auto" or "uint32"'
             )
+        if self.model.pretrained and self.model.family == "rnn":
+            raise RecipeError('model.family is "rnn", which model.pretrained cannot be: leave one of them out')
+        if self.dataset.document_mask and (self.model.pretrained or self.model.family == "rnn"):
+            raise RecipeError("dataset.document_mask is true, which only our own GPT-2 can do: set it to false")
+        if self.tuning.replay_sources and self.dataset.mode == "stream":
+            raise RecipeError('tuning.replay_sources need rows that are not streamed: set dataset.mode "packed"')
         if self.fit.row_tokens > self.model.context_tokens:
             raise RecipeError(
                 f"fit.row_tokens is {self.fit.row_tokens}, more than model.context_tokens {self.model.context_tokens}: "

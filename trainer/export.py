@@ -27,29 +27,48 @@ DTYPE = torch.float16
 
 
 def export(recipe: Recipe, run_dir: Path) -> Path:
-    """Write RUN/bundle, whole or not at all.
+    """Write RUN/bundle, whole or not at all: our bundle, or a transformers folder of a family that is not ours.
 
     Raises: CheckpointError when there is no checkpoint, or it does not hold the recipe's network.
     """
     tokenizer = CodeTokenizer.load(run_dir / "tokenizer" / "tokenizer.json")
-    network, provenance = _trained(recipe, run_dir, tokenizer.vocab_size)
-    layout = PromptLayout(
+    with whole_folder(run_dir / "bundle") as folder:
+        _write(recipe, run_dir, tokenizer, folder)
+    return run_dir / "bundle"
+
+
+def _write(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer, folder: Path) -> None:
+    state, provenance = _trained(recipe, run_dir)
+    if recipe.model.pretrained:
+        from trainer.tuning.network import merged_model
+        from trainer.tuning.pretrained import own_dtype
+        from trainer.tuning.result import as_gpt2, save_folder
+
+        model = merged_model(recipe, state)
+        network = as_gpt2(model)
+        if network is None:
+            save_folder(model.to(own_dtype(recipe.model)), tokenizer, run_dir / "tokenizer" / "tokenizer.json", folder)
+            return
+    else:
+        network = _own_network(recipe, tokenizer.vocab_size, state)
+    write_bundle(
+        folder,
+        network=network,
+        tokenizer=tokenizer,
+        layout=_layout(recipe),
+        provenance=provenance,
+        dtype=DTYPE,
+        drafts=_drafts(run_dir, tokenizer),
+    )
+
+
+def _layout(recipe: Recipe) -> PromptLayout:
+    return PromptLayout(
         context_tokens=recipe.model.context_tokens,
         new_tokens=recipe.prompt.new_tokens,
         suffix_tokens=recipe.prompt.suffix_tokens,
         neighbour_tokens=recipe.prompt.neighbour_tokens,
     )
-    with whole_folder(run_dir / "bundle") as folder:
-        write_bundle(
-            folder,
-            network=network,
-            tokenizer=tokenizer,
-            layout=layout,
-            provenance=provenance,
-            dtype=DTYPE,
-            drafts=_drafts(run_dir, tokenizer),
-        )
-    return run_dir / "bundle"
 
 
 def _drafts(run_dir: Path, tokenizer: CodeTokenizer) -> NgramTable:
@@ -57,17 +76,26 @@ def _drafts(run_dir: Path, tokenizer: CodeTokenizer) -> NgramTable:
     return count_ngrams(stream, tokenizer.vocab_size, frozenset(tokenizer.sentinel_ids.values()))
 
 
-def _trained(recipe: Recipe, run_dir: Path, vocab_size: int) -> tuple[GPT2, dict[str, Any]]:
-    checkpoint, weights = weights_to_export(run_dir / "checkpoints", recipe.fit)
-    progress, _ = read_progress(checkpoint)
+def _own_network(recipe: Recipe, vocab_size: int, state: dict[str, torch.Tensor]) -> GPT2:
     network = GPT2(network_config(recipe, vocab_size))
     try:
-        network.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        network.load_state_dict(state)
+    except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
-            f"{checkpoint} does not hold the recipe's network ({reason}): put the recipe back"
+            f"the checkpoint does not hold the recipe's network ({reason}): put the recipe back"
         ) from error
+    return network
+
+
+def _trained(recipe: Recipe, run_dir: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The weights that the recipe exports, and where they come from."""
+    checkpoint, weights = weights_to_export(run_dir / "checkpoints", recipe.fit)
+    progress, _ = read_progress(checkpoint)
+    try:
+        state = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{weights} cannot be read ({error}): delete {checkpoint}, and run fit again") from error
     provenance = {
         "run": recipe.run,
         "corpus_hash": read_index(run_dir / "packed")["corpus_hash"],
@@ -75,4 +103,8 @@ def _trained(recipe: Recipe, run_dir: Path, vocab_size: int) -> tuple[GPT2, dict
         "tokens_seen": progress.tokens,
         "training_seconds": round(progress.seconds),
     }
-    return network, provenance
+    if recipe.model.pretrained:
+        base = Path(recipe.model.pretrained)
+        provenance["pretrained"] = base.name if base.is_dir() else recipe.model.pretrained  # no paths in a bundle
+        provenance["tuning"] = recipe.tuning.method
+    return state, provenance

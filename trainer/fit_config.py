@@ -60,6 +60,8 @@ class FitConfig:
     """Last checkpoints that are kept; the best one is kept besides."""
     eval_steps: int = 500
     """Steps between two looks at the held-out loss; 0 looks at the end only."""
+    patience: int = 0
+    """Looks without a new best after which the run ends; 0 goes on to the end. The best is what to export then."""
     eval_rows: int = 64
     """Rows of held-out text for each look; the whole held-out set is `parrotlet-train evaluate`'s."""
     samples: int = 4
@@ -82,6 +84,8 @@ class FitConfig:
             raise RecipeError(
                 "fit.max_steps, fit.max_tokens and fit.minutes are all 0: give the run an end by setting one of them"
             )
+        if self.patience and not self.eval_steps:
+            raise RecipeError(f"fit.patience is {self.patience}, but fit.eval_steps is 0: set it, such as to 100")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise RecipeError(
                 f"fit.betas is {list(self.betas)}: give two values from 0 to below 1, such as [0.9, 0.95]"
@@ -103,7 +107,7 @@ class FitConfig:
         require("fit.row_tokens", self.row_tokens, 16, 1_048_576)
         for name in ("max_steps", "max_tokens", "minutes", "checkpoint_minutes", "checkpoint_steps", "eval_steps"):
             require(f"fit.{name}", getattr(self, name), 0, None)
-        for name in ("threads", "samples", "clip_norm", "spike_nats"):
+        for name in ("patience", "threads", "samples", "clip_norm", "spike_nats"):
             require(f"fit.{name}", getattr(self, name), 0, None)
         for name in ("keep", "eval_rows", "log_steps"):
             require(f"fit.{name}", getattr(self, name), 1, None)

@@ -20,7 +20,7 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.averaging import WeightAverage
 from trainer.checkpoint import Identity, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
 from trainer.config import Recipe
-from trainer.dataset import BatchReader, open_rows
+from trainer.dataset import BatchReader, RowSource, open_rows
 from trainer.divergence import judge_step
 from trainer.feed import Feed
 from trainer.fit_config import FitConfig
@@ -33,6 +33,7 @@ from trainer.samples import Prompt, complete, draw_prompts
 from trainer.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
 from trainer.session import Session
 from trainer.steps import StepResult, take_step
+from trainer.tuning.replay import REPLAY, mix_rows
 
 BuildNetwork = Callable[[Recipe, int], nn.Module]
 
@@ -63,6 +64,9 @@ class _Run:
     @property
     def share(self) -> float:
         progress = self.progress
+        looks = self.config.patience * self.config.eval_steps
+        if looks and progress.best_step and progress.step - progress.best_step >= looks:
+            return 1.0  # the held-out loss has stopped falling
         return share_done(self.config, step=progress.step, tokens=progress.tokens, seconds=progress.seconds)
 
 
@@ -82,7 +86,7 @@ def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> P
     if config.threads:
         torch.set_num_threads(config.threads)
     tokenizer = CodeTokenizer.load(run_dir / "tokenizer" / "tokenizer.json")
-    source = open_rows(recipe, run_dir, tokenizer)
+    source = _rows(recipe, run_dir, tokenizer)
     set_seed(recipe.seed)
     session = Session.start(build(recipe, tokenizer.vocab_size), config, run_dir)
     set_seed(recipe.seed + session.accelerator.process_index)  # processes must not drop out the same units
@@ -104,6 +108,14 @@ def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> P
     return checkpoint
 
 
+def _rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> RowSource:
+    """The run's training rows, with some to replay among them where a fine-tuning recipe has any."""
+    own = open_rows(recipe, run_dir, tokenizer)
+    if not recipe.tuning.replay_sources:
+        return own
+    return mix_rows(own, open_rows(recipe, run_dir / REPLAY, tokenizer), recipe.tuning.replay_share)
+
+
 def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokenizer) -> _Run:
     packed, folder = run_dir / "packed", run_dir / "checkpoints"
     index = read_index(packed)
@@ -114,6 +126,10 @@ def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokeni
         "dataset": {key: value for key, value in asdict(recipe.dataset).items() if key != "workers"},
         "corpus": index["content_hash"],
     }
+    if recipe.model.pretrained:
+        tuning = asdict(recipe.tuning)
+        tuning.pop("interpolation")  # of the export's
+        identity["tuning"] = {key: list(value) if isinstance(value, tuple) else value for key, value in tuning.items()}
     average = WeightAverage(session.plain_network, recipe.fit.ema_decay)
     progress = _resume(folder, session, average, identity)
     stream = TokenStream.open(packed, "heldout")

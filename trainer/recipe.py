@@ -41,16 +41,22 @@ def load_recipe(path: Path) -> Recipe:
 
     Raises: RecipeError for a file that is missing, not TOML, or holds an unknown key or an impossible value.
     """
+    table = read_table(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error}; give the path of a TOML file") from error
-    try:
-        return parse_recipe(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"recipe {path} is not TOML: {error}") from error
+        return parse_recipe(table)
     except RecipeError as error:
         raise RecipeError(f"recipe {path}: {error}") from error
+
+
+def read_table(path: Path) -> dict[str, Any]:  # Any: TOML from a file
+    """The recipe's tables, not yet checked. Raises: RecipeError for a file that is missing or not TOML."""
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read: {error}; give the path of a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {path} is not TOML: {error}") from error
+    return table
 
 
 def parse_recipe(table: Mapping[str, Any]) -> Recipe:  # Any: TOML from a file

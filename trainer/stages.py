@@ -95,10 +95,25 @@ def _corpus_hash(run_dir: Path) -> str:
 
 
 def _tokenizer_inputs(recipe: Recipe, run_dir: Path) -> str:
+    if recipe.model.pretrained:
+        return digest("pretrained", _fingerprint(recipe))
     return digest(_corpus_hash(run_dir), recipe.tokenizer)
 
 
+def _fingerprint(recipe: Recipe) -> str:
+    """Of the pretrained model; empty where there is none, without loading what reads one."""
+    if not recipe.model.pretrained:
+        return ""
+    from trainer.tuning.pretrained import fingerprint
+
+    return fingerprint(recipe.model)
+
+
 def _run_tokenizer(recipe: Recipe, run_dir: Path) -> str:
+    if recipe.model.pretrained:
+        from trainer.tuning.vocabulary import adopt_tokenizer
+
+        return adopt_tokenizer(recipe.model, run_dir / "tokenizer")
     from trainer.tokenizer import train_tokenizer
 
     report = train_tokenizer(run_dir / "corpus", run_dir / "tokenizer", recipe.tokenizer)
@@ -111,7 +126,8 @@ def _pack_inputs(recipe: Recipe, run_dir: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise CorpusError(f"{path} is not there: run `parrotlet-train tokenizer` first") from error
-    return digest(_corpus_hash(run_dir), text, recipe.packing)
+    replayed = recipe.tuning.replay_sources
+    return digest(_corpus_hash(run_dir), text, recipe.packing, *replayed)
 
 
 def _run_pack(recipe: Recipe, run_dir: Path) -> str:
@@ -121,13 +137,40 @@ def _run_pack(recipe: Recipe, run_dir: Path) -> str:
     index = pack(run_dir / "corpus", run_dir / "tokenizer" / "tokenizer.json", run_dir / "packed", recipe.packing)
     counts = {split: entry["tokens"] for split, entry in index["splits"].items()}
     summary = f"{counts['train']:,} tokens to train on, {counts['heldout']:,} held out"
-    return "; ".join(filter(None, [summary, advice(index, recipe)]))
+    return "; ".join(filter(None, [summary, _pack_replay(recipe, run_dir), advice(index, recipe)]))
+
+
+def _pack_replay(recipe: Recipe, run_dir: Path) -> str:
+    """Collect and pack what a fine-tuning run replays; says what to add to the summary."""
+    if not recipe.tuning.replay_sources:
+        return ""
+    from trainer.corpus.build import build_corpus
+    from trainer.packing import pack
+    from trainer.tuning.replay import REPLAY, replay_corpus
+
+    folder = run_dir / REPLAY
+    folder.mkdir(exist_ok=True)
+    build_corpus(replay_corpus(recipe), folder / "corpus")
+    index = pack(folder / "corpus", run_dir / "tokenizer" / "tokenizer.json", folder / "packed", recipe.packing)
+    return f"{index['splits']['train']['tokens']:,} to replay"
 
 
 def _fit_inputs(recipe: Recipe, run_dir: Path) -> str:
     from trainer.packing import read_index
 
-    return digest(read_index(run_dir / "packed")["content_hash"], recipe.dataset, recipe.model, recipe.fit, recipe.seed)
+    return digest(
+        read_index(run_dir / "packed")["content_hash"],
+        recipe.dataset,
+        recipe.model,
+        recipe.fit,
+        recipe.seed,
+        *_tuned(recipe),
+    )
+
+
+def _tuned(recipe: Recipe) -> tuple[object, ...]:
+    """What a fine-tuning run depends on besides."""
+    return (recipe.tuning, _fingerprint(recipe)) if recipe.model.pretrained else ()
 
 
 def _run_fit(recipe: Recipe, run_dir: Path) -> str:
@@ -137,7 +180,7 @@ def _run_fit(recipe: Recipe, run_dir: Path) -> str:
 
 
 def _export_inputs(recipe: Recipe, run_dir: Path) -> str:
-    return digest(_state(run_dir).get("fit", ""), recipe.run, recipe.model, recipe.prompt)
+    return digest(_state(run_dir).get("fit", ""), recipe.run, recipe.model, recipe.prompt, *_tuned(recipe))
 
 
 def _run_export(recipe: Recipe, run_dir: Path) -> str:
@@ -150,7 +193,14 @@ def _evaluate_inputs(recipe: Recipe, run_dir: Path) -> str:
     return digest(_state(run_dir).get("export", ""), _corpus_hash(run_dir), recipe.evaluate, recipe.seed)
 
 
+def _is_bundle(run_dir: Path) -> bool:
+    """Or a transformers folder, of a family that our network does not compute."""
+    return (run_dir / "bundle" / "parrotlet.json").is_file()
+
+
 def _run_evaluate(recipe: Recipe, run_dir: Path) -> str:
+    if not _is_bundle(run_dir):
+        return f"left out: {run_dir / 'bundle'} is a transformers folder, and only bundles are judged so far"
     from trainer.evaluate import evaluate
 
     return f"{evaluate(recipe, run_dir).summary()}; {run_dir / 'evaluation'}"
@@ -161,6 +211,8 @@ def _card_inputs(recipe: Recipe, run_dir: Path) -> str:
 
 
 def _run_card(recipe: Recipe, run_dir: Path) -> str:
+    if not _is_bundle(run_dir):
+        return "left out, as there are no figures"
     from trainer.card import write_card
 
     return f"model card {write_card(recipe, run_dir)}"
@@ -171,7 +223,7 @@ STAGES = (
     Stage(name="tokenizer", output="tokenizer/tokenizer.json", inputs=_tokenizer_inputs, run=_run_tokenizer),
     Stage(name="pack", output="packed/index.json", inputs=_pack_inputs, run=_run_pack),
     Stage(name="fit", output="checkpoints", inputs=_fit_inputs, run=_run_fit),
-    Stage(name="export", output="bundle/parrotlet.json", inputs=_export_inputs, run=_run_export),
+    Stage(name="export", output="bundle/config.json", inputs=_export_inputs, run=_run_export),
     Stage(name="evaluate", output="evaluation/figures.json", inputs=_evaluate_inputs, run=_run_evaluate),
     Stage(name="card", output="bundle/README.md", inputs=_card_inputs, run=_run_card),
 )

@@ -12,6 +12,7 @@ import pytest
 
 from trainer.cli import main
 from trainer.corpus.store import read_documents, read_manifest
+from trainer.recipe import load_recipe
 from trainer.stages import STAGES
 
 
@@ -66,7 +67,7 @@ def test_the_recipe_is_remembered_in_the_run_folder(tmp_path: Path, recipe: Path
         (["corpus", "stdlib"], "use one of the two"),
         (["corpus", "stdlib", "--out", "OUT", "--recipe", "debug"], "use one of the two"),
         (["fit", "--run", "OUT"], "has no recipe.toml yet: name one with --recipe"),
-        (["fit", "--run", "OUT", "--recipe", "no-such"], "one of debug, embedded-cpu"),
+        (["fit", "--run", "OUT", "--recipe", "no-such"], "course, debug, embedded-cpu"),
         (["fit", "--run", "OUT", "--recipe", "BAD"], "did you mean model?"),
         (["tokenizer", "--run", "OUT", "--recipe", "RECIPE"], "holds no finished corpus"),
     ],
@@ -96,3 +97,22 @@ def test_a_mistake_in_a_recipe_is_told_before_torch_is_loaded(tmp_path: Path) ->
     )
     command = [sys.executable, "-c", script, "fit", "--recipe", "no-such", "--run", str(tmp_path)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 2
+
+
+def test_changes_are_checked_and_remembered(tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_dir = tmp_path / "run"
+    arguments = ["corpus", "--recipe", str(recipe), "--run", str(run_dir)]
+    assert main([*arguments, "--set", "fit.learningrate=1"]) == 2
+    assert "did you mean fit.learning_rate?" in capsys.readouterr().err
+    assert not run_dir.exists(), "nothing is remembered of a mistake"
+    assert main([*arguments, "--set", "fit.max_steps=7", "--set", "corpus.heldout_share=0.2"]) == 0
+    assert load_recipe(run_dir / "recipe.toml").fit.max_steps == 7
+    assert read_manifest(run_dir / "corpus").num_documents("heldout") > 2
+
+
+def test_a_plan_takes_changes_and_refuses_a_pretrained_model(
+    tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", "--recipe", str(recipe), "--run", str(tmp_path / "run"), "--minutes", "1", "--plan"]
+    assert main([*arguments, "--set", "model.pretrained=embedded"]) == 2
+    assert "--set fit.minutes=N" in capsys.readouterr().err

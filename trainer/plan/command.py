@@ -15,8 +15,9 @@ from typing import Any
 
 from lsp_server.errors import CorpusError, RecipeError
 from trainer.config import Recipe
-from trainer.recipe import find_recipe, load_recipe
+from trainer.recipe import load_recipe
 from trainer.recipe_file import to_toml
+from trainer.run_recipe import changed_recipe
 
 RECIPE, PLAN = "recipe.toml", "plan.json"
 Report = Callable[[str, str], None]
@@ -49,10 +50,13 @@ def planned_recipe(options: argparse.Namespace, report: Report) -> Recipe:
 
 
 def _base(options: argparse.Namespace) -> Recipe:
-    remembered: Path = options.run / RECIPE
-    if options.recipe is None and not remembered.is_file():
-        raise RecipeError(f"{options.run} has no {RECIPE} yet: name one with --recipe, for the sources of its text")
-    return load_recipe(find_recipe(options.recipe) if options.recipe is not None else remembered)
+    base = changed_recipe(options.recipe, options.run, options.set)
+    if base.model.pretrained:
+        raise RecipeError(
+            f"--minutes plans a model from nothing, and the recipe goes on from {base.model.pretrained!r}: "
+            "give it its time with --set fit.minutes=N"
+        )
+    return base
 
 
 def _collect(base: Recipe, run_dir: Path, minutes: float, report: Report) -> tuple[int, dict[str, Any]]:  # Any: JSON

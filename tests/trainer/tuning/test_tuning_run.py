@@ -1,0 +1,115 @@
+"""Fine-tuning from the recipe to a model that completes code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lsp_server.cli import main as parrotlet
+from lsp_server.model.bundle import open_bundle
+from lsp_server.model.weights import load_gpt2
+from trainer.cli import main
+from trainer.packing import read_index
+
+from .conftest import TEXTS
+
+SMALL = [
+    "model.context_tokens=128",
+    "prompt.suffix_tokens=16",
+    "prompt.new_tokens=16",
+    "fit.batch_rows=2",
+    "fit.row_tokens=48",
+    "fit.max_steps=4",
+    "fit.learning_rate=1e-2",
+    "fit.precision=fp32",
+    "fit.samples=0",
+    "fit.eval_rows=4",
+    "fit.threads=1",
+    "evaluate.tasks=1",
+    "evaluate.max_bytes=500",
+    "corpus.heldout_share=0.2",
+    "corpus.near_duplicates=0",  # they are
+    "corpus.min_comment_share=0",
+]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, write_files: Callable[..., Path]) -> Path:
+    project = write_files(tmp_path / "project", {f"{number}.py": text for number, text in enumerate(TEXTS)})
+    path = tmp_path / "tune.toml"
+    path.write_text(f'run = "tuned"\n[corpus]\nsources = ["{project}"]\n')
+    return path
+
+
+def run(recipe: Path, run_dir: Path, *changes: str, command: str = "run") -> int:
+    settings = [part for change in (*SMALL, *changes) for part in ("--set", change)]
+    return main([command, "--recipe", str(recipe), "--run", str(run_dir), *settings])
+
+
+def test_a_tuned_gpt2_becomes_a_bundle_that_completes(
+    recipe: Path, gpt2_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir, replayed = tmp_path / "run", tmp_path / "project"
+    changes = [f"model.pretrained={gpt2_folder}", "tuning.method=lora", "tuning.rank=4"]
+    replay = [f"tuning.replay_sources=['{replayed}']", "tuning.replay_share=0.5"]
+    assert run(recipe, run_dir, *changes, *replay) == 0
+    told = capsys.readouterr().out
+    assert "305 tokens" in told
+    assert "to replay" in told
+    assert read_index(run_dir / "replay" / "packed")["splits"]["heldout"]["tokens"] == 0
+
+    bundle = open_bundle(run_dir / "bundle")
+    assert bundle.provenance["pretrained"] == "tiny-gpt2"
+    ids = torch.tensor([[0, 7, 9, 301, 302]])
+    reference = AutoModelForCausalLM.from_pretrained(run_dir / "bundle", dtype=torch.float32)
+    torch.testing.assert_close(load_gpt2(bundle)(ids), reference(ids).logits, atol=1e-4, rtol=1e-4)
+
+    file = tmp_path / "open.py"
+    file.write_text(TEXTS[3])
+    assert parrotlet(["complete", f"{file}:2:12", "--model", str(run_dir / "bundle"), "--in-process"]) == 0
+
+    mixed = tmp_path / "mixed"
+    interpolate = ["interpolate", "--base", str(gpt2_folder), "--tuned", str(run_dir / "bundle"), "--out", str(mixed)]
+    assert main([*interpolate, "--share", "0"]) == 0
+    base = AutoModelForCausalLM.from_pretrained(gpt2_folder, dtype=torch.float32)
+    plain = torch.tensor([[0, 7, 9]])
+    of_base = base(plain).logits
+    torch.testing.assert_close(load_gpt2(open_bundle(mixed))(plain)[..., :301], of_base, atol=1e-2, rtol=1e-2)
+    assert main([*interpolate, "--share", "0.5"]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_another_family_becomes_a_transformers_folder(
+    recipe: Path, llama_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = tmp_path / "run"
+    assert run(recipe, run_dir, f"model.pretrained={llama_folder}") == 0
+    assert "left out" in capsys.readouterr().out
+
+    tokenizer = AutoTokenizer.from_pretrained(run_dir / "bundle")
+    model = AutoModelForCausalLM.from_pretrained(run_dir / "bundle")
+    assert model.get_input_embeddings().num_embeddings == 320
+    assert tokenizer.eos_token_id == model.config.eos_token_id == model.generation_config.eos_token_id
+    ids = tokenizer(TEXTS[1], return_tensors="pt").input_ids
+    assert tokenizer.decode(ids[0]) == TEXTS[1]
+    assert torch.isfinite(model(ids).logits).all()
+
+
+def test_a_run_stops_when_the_held_out_loss_stops_falling_and_exports_the_best(
+    recipe: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    """A learning rate that ruins the model: the first look is the best."""
+    run_dir = tmp_path / "run"
+    pace = ["fit.max_steps=40", "fit.eval_steps=1", "fit.patience=3", "fit.export=best", "fit.learning_rate=1.0"]
+    ruin = [*pace, "fit.warmup_share=0.0", "fit.spike_nats=0"]
+    for command in ("corpus", "tokenizer", "pack", "fit", "export"):
+        assert run(recipe, run_dir, f"model.pretrained={gpt2_folder}", *ruin, command=command) == 0
+    last = max((run_dir / "checkpoints").glob("step-*"))
+    progress = json.loads((last / "progress.json").read_text())
+    assert progress["step"] == progress["best_step"] + 3 < 40
+    assert open_bundle(run_dir / "bundle").provenance["steps"] == progress["best_step"]
