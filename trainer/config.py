@@ -15,7 +15,7 @@ from typing import Literal
 from lsp_server.errors import RecipeError
 from trainer.corpus.config import CorpusConfig as CorpusConfig  # read from here by the stages
 from trainer.dataset_config import DatasetConfig
-from trainer.fit_config import FitConfig as FitConfig  # read from here by the stages
+from trainer.fit.config import FitConfig as FitConfig  # read from here by the stages
 from trainer.ladder.settings import LadderConfig
 from trainer.limits import require as _require
 from trainer.tuning.settings import TuningConfig

@@ -15,8 +15,8 @@ from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.prompt import PromptLayout
 from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.model.weights import write_bundle
-from trainer.checkpoint import read_progress, weights_to_export
 from trainer.config import Recipe
+from trainer.fit.checkpoint import read_progress, weights_to_export
 from trainer.folders import whole_folder
 from trainer.network import network_config
 from trainer.ngrams import count_ngrams

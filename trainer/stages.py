@@ -174,7 +174,7 @@ def _tuned(recipe: Recipe) -> tuple[object, ...]:
 
 
 def _run_fit(recipe: Recipe, run_dir: Path) -> str:
-    from trainer.loop import fit
+    from trainer.fit.loop import fit
 
     return f"checkpoint {fit(recipe, run_dir)}"
 

@@ -1,8 +1,8 @@
 """Our training loop beside a plain one in nanoGPT's style and transformers' Trainer: same network, rows and optimizer.
 
 Each learns a few steps in turn, several times; a figure is the median over all steps but the first of each turn. Ours
-is the whole of `trainer.loop.fit`, its curves and bar included, without filling in the middle, which the others do not
-have. The peak that MFU refers to is measured before every turn, and the fastest taken.
+is the whole of `trainer.fit.loop.fit`, its curves and bar included, without filling in the middle, which the others do
+not have. The peak that MFU refers to is measured before every turn, and the fastest taken.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from benchmarks.report import Figure
 from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import CorpusConfig, FitConfig, ModelConfig, PromptConfig, Recipe, TokenizerConfig
-from trainer.loop import fit
+from trainer.fit.loop import fit
+from trainer.fit.speed import flops_per_token, matmul_peak
 from trainer.network import network_config
 from trainer.packing import TokenStream
-from trainer.speed import flops_per_token, matmul_peak
 from trainer.stages import STAGES, run_stage
 
 RATIO_TARGET = 0.95

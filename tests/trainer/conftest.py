@@ -168,7 +168,7 @@ def fresh_accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # tiny products: a second thread only waits
-    monkeypatch.setattr("trainer.journal.plot_curves", lambda *_: None)  # tested by itself; a second a run
+    monkeypatch.setattr("trainer.fit.journal.plot_curves", lambda *_: None)  # tested by itself; a second a run
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()

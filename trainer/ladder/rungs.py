@@ -19,11 +19,11 @@ from typing import Literal
 from safetensors.torch import load_file
 
 from lsp_server.model.tokenizer import CodeTokenizer
-from trainer.checkpoint import read_progress
 from trainer.config import FitConfig, Recipe, digest
+from trainer.fit.checkpoint import read_progress
+from trainer.fit.loop import fit
 from trainer.ladder.counting import AddOneBigram, BackOff, CountedModel, document_nats
 from trainer.ladder.heldout import HeldOut, network_nats
-from trainer.loop import fit
 from trainer.network import build_network
 from trainer.ngrams import MAX_TOKENS, Ids
 from trainer.packing import TokenStream, read_index

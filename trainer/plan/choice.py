@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from lsp_server.errors import CorpusError
 from trainer.config import PromptConfig, Recipe
-from trainer.fit_config import FitConfig
+from trainer.fit.config import FitConfig
 from trainer.limits import require
 from trainer.plan.laws import USEFUL_EPOCHS, effective_tokens, expected_loss
 from trainer.plan.shapes import BYTES_PER_TOKEN, Size, sizes, vocabulary_for

@@ -9,10 +9,10 @@ import torch
 from accelerate.state import AcceleratorState
 
 from lsp_server.model.gpt2 import GPT2, GPT2Config
-from trainer.fit_config import FitConfig
+from trainer.fit.config import FitConfig
+from trainer.fit.session import Session
+from trainer.fit.steps import take_step
 from trainer.plan.shapes import Size
-from trainer.session import Session
-from trainer.steps import take_step
 
 NUM_STEPS = 2
 """Besides a first one, which also loads code and is not counted."""

@@ -14,11 +14,11 @@ from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file
 
 from lsp_server.errors import CheckpointError
-from trainer import loop
 from trainer.config import Recipe
 from trainer.dataset_config import DatasetConfig
-from trainer.loop import fit
-from trainer.steps import StepResult
+from trainer.fit import loop
+from trainer.fit.loop import fit
+from trainer.fit.steps import StepResult
 
 MakeRecipe = Callable[..., Recipe]
 

@@ -14,7 +14,7 @@ from lsp_server.errors import CorpusError, RecipeError
 from lsp_server.model.gpt2 import GPT2, GPT2Config
 from trainer import cli
 from trainer.config import Recipe
-from trainer.fit_config import FitConfig
+from trainer.fit.config import FitConfig
 from trainer.packing import read_index
 from trainer.plan import probe
 from trainer.plan.choice import Probe, Text, make_plan

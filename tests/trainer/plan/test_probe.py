@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.fit_config import FitConfig
+from trainer.fit.config import FitConfig
 from trainer.plan.probe import measure
 from trainer.plan.shapes import sizes
 

@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from lsp_server.errors import CheckpointError, RecipeError
+from trainer.fit.speed import flops_per_token
 from trainer.recipe import parse_recipe
-from trainer.speed import flops_per_token
 from trainer.tuning.network import PretrainedNetwork, build_tuned, interpolate, merged_model
 from trainer.tuning.pretrained import load_network
 from trainer.tuning.result import as_gpt2

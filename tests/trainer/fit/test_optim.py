@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from lsp_server.errors import RecipeError
 from lsp_server.model.gpt2 import GPT2, GPT2Config
 from trainer.config import FitConfig
-from trainer.optim import build_optimizers
+from trainer.fit.optim import build_optimizers
 
 
 def fit_config(**values: Any) -> FitConfig:

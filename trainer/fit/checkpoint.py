@@ -17,8 +17,8 @@ from accelerate.utils import DistributedType
 from safetensors.torch import save_file
 
 from lsp_server.errors import CheckpointError
-from trainer.averaging import AVERAGE
-from trainer.fit_config import FitConfig
+from trainer.fit.averaging import AVERAGE
+from trainer.fit.config import FitConfig
 
 FORMAT_VERSION = 2
 PROGRESS = "progress.json"

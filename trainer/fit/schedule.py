@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from trainer.fit_config import LENGTH_WARMUP_PARTS, FitConfig
+from trainer.fit.config import LENGTH_WARMUP_PARTS, FitConfig
 
 SMALLEST_BATCH_SHARE = 0.125
 """Where batch warm-up begins. Gradients agree early in a run, so that small batches cost no quality there.

@@ -17,22 +17,22 @@ from torch import nn
 
 from lsp_server.errors import DivergenceError
 from lsp_server.model.tokenizer import CodeTokenizer
-from trainer.averaging import WeightAverage
-from trainer.checkpoint import Identity, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
 from trainer.config import Recipe
 from trainer.dataset import BatchReader, RowSource, open_rows
-from trainer.divergence import judge_step
-from trainer.feed import Feed
-from trainer.fit_config import FitConfig
-from trainer.heldout import HeldOut
-from trainer.interruption import Interruption
-from trainer.journal import Journal
+from trainer.fit.averaging import WeightAverage
+from trainer.fit.checkpoint import Identity, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from trainer.fit.config import FitConfig
+from trainer.fit.divergence import judge_step
+from trainer.fit.feed import Feed
+from trainer.fit.heldout import HeldOut
+from trainer.fit.interruption import Interruption
+from trainer.fit.journal import Journal
+from trainer.fit.samples import Prompt, complete, draw_prompts
+from trainer.fit.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
+from trainer.fit.session import Session
+from trainer.fit.steps import StepResult, take_step
 from trainer.network import build_network
 from trainer.packing import TokenStream, read_index
-from trainer.samples import Prompt, complete, draw_prompts
-from trainer.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
-from trainer.session import Session
-from trainer.steps import StepResult, take_step
 from trainer.tuning.replay import REPLAY, mix_rows
 
 BuildNetwork = Callable[[Recipe, int], nn.Module]

@@ -13,8 +13,8 @@ import torch
 
 from lsp_server.model.prompt import PromptLayout, Sentinels, build_prompt
 from lsp_server.model.tokenizer import CodeTokenizer
-from trainer.heldout import Tokens
-from trainer.session import Session
+from trainer.fit.heldout import Tokens
+from trainer.fit.session import Session
 
 PROMPT_TOKENS = 96
 """A longer prompt costs more than it shows."""

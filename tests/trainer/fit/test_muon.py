@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer import muon
-from trainer.muon import orthogonal, split_muon_class
+from trainer.fit import muon
+from trainer.fit.muon import orthogonal, split_muon_class
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 

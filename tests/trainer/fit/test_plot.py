@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from trainer.plot import plot_curves
+from trainer.fit.plot import plot_curves
 
 
 def test_the_picture_shows_training_and_held_out_losses(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from torch import nn
 
 from lsp_server.errors import RecipeError
 from lsp_server.model.gpt2 import GPT2, GPT2Config
-from trainer.feed import Batch
-from trainer.fit_config import FitConfig
-from trainer.session import Session
-from trainer.steps import IGNORED_LABEL, StepResult, take_step
+from trainer.fit.config import FitConfig
+from trainer.fit.feed import Batch
+from trainer.fit.session import Session
+from trainer.fit.steps import IGNORED_LABEL, StepResult, take_step
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 SHAPE = GPT2Config(vocab_size=64, context_tokens=16, width=16, num_layers=2, num_heads=2)

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lsp_server.errors import RecipeError
-from trainer.feed import Batch
-from trainer.session import Session
+from trainer.fit.feed import Batch
+from trainer.fit.session import Session
 
 IGNORED_LABEL = -100
 """torch's own default for cross entropy."""

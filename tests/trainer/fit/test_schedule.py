@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trainer.fit_config import FitConfig
-from trainer.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
+from trainer.fit.config import FitConfig
+from trainer.fit.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
 
 
 def fit_config(**values: Any) -> FitConfig:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainer.session import Session
-from trainer.steps import IGNORED_LABEL, summed_loss
+from trainer.fit.session import Session
+from trainer.fit.steps import IGNORED_LABEL, summed_loss
 
 
 class Tokens(Protocol):

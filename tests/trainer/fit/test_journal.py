@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from trainer.journal import forget_after, tracker_options
+from trainer.fit.journal import forget_after, tracker_options
 
 
 def test_weights_and_biases_stays_offline_unless_its_user_says_otherwise(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from lsp_server.errors import DivergenceError
-from trainer.checkpoint import Progress
+from trainer.fit.checkpoint import Progress
 
 SPIKE_STEPS = 20
 

@@ -19,17 +19,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lsp_server.errors import CheckpointError, DivergenceError
-from trainer import loop
-from trainer.averaging import WeightAverage
-from trainer.checkpoint import Progress, latest_checkpoint, read_progress, weights_to_export
 from trainer.config import PackingConfig, Recipe
 from trainer.dataset import PackedRows
-from trainer.feed import Batch
-from trainer.heldout import HeldOut, HeldOutLoss
-from trainer.loop import fit
+from trainer.fit import loop
+from trainer.fit.averaging import WeightAverage
+from trainer.fit.checkpoint import Progress, latest_checkpoint, read_progress, weights_to_export
+from trainer.fit.feed import Batch
+from trainer.fit.heldout import HeldOut, HeldOutLoss
+from trainer.fit.loop import fit
+from trainer.fit.session import Session
+from trainer.fit.steps import StepResult
 from trainer.packing import pack
-from trainer.session import Session
-from trainer.steps import StepResult
 
 MakeCorpus = Callable[..., Path]
 MakeRecipe = Callable[..., Recipe]
@@ -281,7 +281,7 @@ EVERYTHING = {
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from trainer import loop
+from trainer.fit import loop
 from trainer.recipe import parse_recipe
 steps_to_live, real_step = iter(range(int(sys.argv[3]))), loop.take_step
 def dying_step(*arguments):
@@ -303,7 +303,7 @@ def test_a_run_killed_with_9_at_a_random_step_goes_on_bit_for_bit(packed_run: Pa
     uninterrupted = fit(plan, packed_run)
     killed = other_run(packed_run, "killed")
     steps = random.Random(9).randrange(6, 12)
-    environment = {**os.environ, "PYTHONPATH": str(Path(loop.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(loop.__file__).parents[2])}
 
     died = subprocess.run(
         [sys.executable, "-c", KILLED, json.dumps(dataclasses.asdict(plan)), str(killed), str(steps)],
@@ -465,9 +465,9 @@ def test_a_run_tells_of_every_step_and_look(packed_run: Path, tiny_recipe: MakeR
 def test_a_longer_run_tells_its_use_of_the_machine(
     packed_run: Path, tiny_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.journal.SECONDS_BEFORE_PEAK", -1)
-    monkeypatch.setattr("trainer.journal.matmul_peak", lambda *_: 1e9)
-    monkeypatch.setattr("trainer.journal.flops_per_token", lambda *_: 1e3)
+    monkeypatch.setattr("trainer.fit.journal.SECONDS_BEFORE_PEAK", -1)
+    monkeypatch.setattr("trainer.fit.journal.matmul_peak", lambda *_: 1e9)
+    monkeypatch.setattr("trainer.fit.journal.flops_per_token", lambda *_: 1e3)
 
     fit(tiny_recipe(max_steps=3), packed_run)
 

@@ -18,9 +18,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trainer import loop
-from trainer.checkpoint import latest_checkpoint, read_progress
 from trainer.config import Recipe
+from trainer.fit import loop
+from trainer.fit.checkpoint import latest_checkpoint, read_progress
 from trainer.recipe_file import to_toml
 
 pytestmark = [
@@ -55,7 +55,7 @@ def shared_run(packed_run: Path, recipe: Recipe) -> Path:
 def environment(**more: str) -> dict[str, str]:
     return {
         **os.environ,
-        "PYTHONPATH": str(Path(loop.__file__).parents[1]),
+        "PYTHONPATH": str(Path(loop.__file__).parents[2]),
         "ACCELERATE_USE_CPU": "true",
         "OMP_NUM_THREADS": "1",
         **more,

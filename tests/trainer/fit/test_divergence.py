@@ -7,8 +7,8 @@ import math
 import pytest
 
 from lsp_server.errors import DivergenceError
-from trainer.checkpoint import Progress
-from trainer.divergence import SPIKE_STEPS, judge_step
+from trainer.fit.checkpoint import Progress
+from trainer.fit.divergence import SPIKE_STEPS, judge_step
 
 
 def judge(losses: list[float], *, norm: float = 1.0, spike_nats: float = 1.0, scaled: bool = False) -> Progress:

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from lsp_server.errors import RecipeError
-from trainer.feed import Batch
-from trainer.fit_config import FitConfig
-from trainer.optim import build_optimizers
-from trainer.recompute import recompute_blocks
+from trainer.fit.config import FitConfig
+from trainer.fit.feed import Batch
+from trainer.fit.optim import build_optimizers
+from trainer.fit.recompute import recompute_blocks
 
 SEGMENTS = "segments"
 """Each token's document within its row, where attention is to stay within documents."""

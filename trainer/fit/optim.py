@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lsp_server.errors import RecipeError
-from trainer.fit_config import FitConfig
-from trainer.muon import split_muon_class
+from trainer.fit.config import FitConfig
+from trainer.fit.muon import split_muon_class
 
 ADAMW_SHARE_BESIDE_MUON = 0.3
 """AdamW's learning rate for embeddings and norms beside Muon's for matrices: embeddings tolerate less at our batch."""

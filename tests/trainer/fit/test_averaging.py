@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from trainer.averaging import WeightAverage
+from trainer.fit.averaging import WeightAverage
 
 
 def network(value: float) -> nn.Linear:

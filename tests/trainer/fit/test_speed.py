@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lsp_server.model.gpt2 import GPT2, GPT2Config
-from trainer.speed import flops_per_token, matmul_peak
+from trainer.fit.speed import flops_per_token, matmul_peak
 
 
 def test_flops_are_those_of_the_formula() -> None:

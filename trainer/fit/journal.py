@@ -17,12 +17,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from trainer.checkpoint import Progress
-from trainer.heldout import HeldOutLoss
-from trainer.plot import plot_curves
-from trainer.samples import Sample
-from trainer.session import Session
-from trainer.speed import dtype_of, flops_per_token, matmul_peak
+from trainer.fit.checkpoint import Progress
+from trainer.fit.heldout import HeldOutLoss
+from trainer.fit.plot import plot_curves
+from trainer.fit.samples import Sample
+from trainer.fit.session import Session
+from trainer.fit.speed import dtype_of, flops_per_token, matmul_peak
 
 CURVES = "curves.jsonl"
 SAMPLES = "samples.jsonl"

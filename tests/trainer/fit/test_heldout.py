@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from lsp_server.model.tokenizer import CodeTokenizer
-from trainer.fit_config import FitConfig
-from trainer.heldout import HeldOut
-from trainer.samples import NEW_TOKENS, complete, draw_prompts
-from trainer.session import Session
+from trainer.fit.config import FitConfig
+from trainer.fit.heldout import HeldOut
+from trainer.fit.samples import NEW_TOKENS, complete, draw_prompts
+from trainer.fit.session import Session
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
