@@ -98,7 +98,8 @@ class NativeBackend:
             self._seconds(cache, 5)
         pairs = [(self._seconds(cache, 1), self._seconds(cache, 5)) for _ in range(MEASURED_PASSES)]
         alone, together = (median(seconds) for seconds in zip(*pairs, strict=True))
-        return min(1.0, max(0.02, (together / alone - 1) / 4))
+        cost: float = (together / alone - 1) / 4
+        return min(1.0, max(0.02, cost))
 
     def _seconds(self, cache: NativeCache, num_tokens: int) -> float:
         cache.truncate(0)
