@@ -54,6 +54,7 @@ MAY_IMPORT = {
     ),
     "trainer.tuning.settings": ("trainer.limits", "lsp_server.errors"),
     "trainer.tuning": (
+        "trainer.folders",
         "trainer.tuning",
         "trainer.config",
         "trainer.dataset.row",
@@ -67,8 +68,9 @@ MAY_IMPORT = {
     "trainer.ladder.settings": ("trainer.limits", "lsp_server.errors"),
     "trainer.plan.laws": (),
     "trainer.plan": ("trainer", "lsp_server.model", "lsp_server.errors"),
-    "trainer.corpus": ("trainer.corpus", "trainer.config", "trainer.limits", "lsp_server.errors"),
+    "trainer.corpus": ("trainer.folders", "trainer.corpus", "trainer.config", "trainer.limits", "lsp_server.errors"),
     "trainer.tokenizer": (
+        "trainer.folders",
         "trainer.tokenizer",
         "trainer.corpus",
         "trainer.config",
@@ -76,6 +78,7 @@ MAY_IMPORT = {
         "lsp_server.errors",
     ),
     "trainer.packing": (
+        "trainer.folders",
         "trainer.packing",
         "trainer.corpus",
         "trainer.config",
@@ -96,7 +99,7 @@ MAY_IMPORT = {
     "trainer.fit.averaging": (),
     "trainer.fit.recompute": (),
     "trainer.fit.speed": (),
-    "trainer.fit.plot": (),
+    "trainer.fit.plot": ("trainer.folders",),
     "trainer.fit.feed": (),
     "trainer.fit.session": (
         "trainer.fit.feed",
@@ -110,6 +113,7 @@ MAY_IMPORT = {
     "trainer.fit.samples": ("trainer.fit.heldout", "trainer.fit.session", "lsp_server.model"),
     "trainer.fit.divergence": ("trainer.fit.checkpoint", "lsp_server.errors"),
     "trainer.fit.journal": (
+        "trainer.folders",
         "trainer.fit.checkpoint",
         "trainer.fit.heldout",
         "trainer.fit.plot",
@@ -144,7 +148,13 @@ MAY_IMPORT = {
         "lsp_server.errors",
         "trainer.tuning.replay",
     ),
-    "trainer.evaluate": ("trainer.evaluate", "trainer.corpus", "trainer.config", "lsp_server"),  # what users get
+    "trainer.evaluate": (
+        "trainer.folders",
+        "trainer.evaluate",
+        "trainer.corpus",
+        "trainer.config",
+        "lsp_server",
+    ),  # what users get
     "trainer.export": (
         "trainer.fit.checkpoint",
         "trainer.config",

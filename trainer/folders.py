@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,11 +29,20 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` if the block ends well."""
-    partial = path.with_name(f".{path.name}.partial")
+    """A path to write to, which takes the place of `path` if the block ends well.
+
+    Its name ends as the file's does, which may say the format; several processes may write the same file.
+    """
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of text."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")

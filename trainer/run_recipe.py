@@ -5,12 +5,12 @@ The run's folder remembers it, changes included, so that the next stage goes on 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from lsp_server.errors import RecipeError
 from trainer.config import Recipe
+from trainer.folders import write_whole
 from trainer.overrides import overridden
 from trainer.recipe import find_recipe, load_recipe, parse_recipe, read_table
 from trainer.recipe_file import to_toml
@@ -28,11 +28,7 @@ def recipe_of_run(
     recipe, path = _read(name, run_dir, changes, sources)
     remembered = run_dir / REMEMBERED
     if changes or sources or path.resolve() != remembered.resolve():
-        content = to_toml(recipe).encode() if changes or sources else path.read_bytes()
-        run_dir.mkdir(parents=True, exist_ok=True)
-        partial = remembered.with_suffix(f".{os.getpid()}.partial")  # of several processes, each writes the same
-        partial.write_bytes(content)
-        partial.replace(remembered)
+        write_whole(remembered, to_toml(recipe) if changes or sources else path.read_text(encoding="utf-8"))
     return recipe
 
 

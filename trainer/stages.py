@@ -9,13 +9,13 @@ whose inputs have not changed since is not run again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lsp_server.errors import CorpusError
 from trainer.config import Recipe, digest
+from trainer.folders import write_whole
 
 STATE = "stages.json"
 
@@ -70,9 +70,7 @@ def _record(run_dir: Path, name: str, inputs: str | None) -> None:
     state = {key: value for key, value in _state(run_dir).items() if key != name}
     if inputs is not None:
         state[name] = inputs
-    partial = run_dir / f"{STATE}.{os.getpid()}.partial"  # `accelerate launch` has several of us record the same
-    partial.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    partial.replace(run_dir / STATE)
+    write_whole(run_dir / STATE, json.dumps(state, indent=2) + "\n")
 
 
 def _corpus_inputs(recipe: Recipe, run_dir: Path) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import resource
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.report import Figure
+from benchmarks.trainer.processor_time import best_of
 from trainer.config import CorpusConfig
 from trainer.corpus.build import build_corpus
 from trainer.corpus.filters import is_configuration, is_test, share_of
@@ -87,24 +86,6 @@ def copy_installed(folder: Path, num_bytes: int) -> list[str]:
         if num_bytes <= 0:
             break
     return texts
-
-
-def processor_seconds() -> float:
-    """Of this process and of its finished children."""
-    return sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
-    )
-
-
-def best_of(repeats: int, work: Callable[[], object]) -> float:
-    """The least processor time of several runs."""
-    seconds = []
-    for _ in range(repeats):
-        started = processor_seconds()
-        work()
-        seconds.append(processor_seconds() - started)
-    return min(seconds)
 
 
 def _judge_as_codeparrot(text: str) -> bool:

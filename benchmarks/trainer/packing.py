@@ -7,7 +7,6 @@ The text is this Python's standard library.
 from __future__ import annotations
 
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 from benchmarks.report import Figure
+from benchmarks.trainer.processor_time import best_of
 from lsp_server.model.document_mask import DocumentMask
 from lsp_server.model.gpt2 import GPT2, GPT2Config
 from lsp_server.model.tokenizer import CodeTokenizer
@@ -54,24 +54,6 @@ def figures(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name:
         bench = _Bench.prepare(Path(name), num_bytes)
         return [*bench.packing(), *bench.rows(num_rows), *bench.masking(num_rows), *bench.losses(num_rows)]
-
-
-def processor_seconds() -> float:
-    """Of this process and of its finished children."""
-    return sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
-    )
-
-
-def best_of(repeats: int, work: Callable[[], object]) -> float:
-    """The least processor time of several runs."""
-    seconds = []
-    for _ in range(repeats):
-        started = processor_seconds()
-        work()
-        seconds.append(processor_seconds() - started)
-    return min(seconds)
 
 
 class _Bench:

@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 import torch
 
+from lsp_server.model.bundle import Bundle
+from lsp_server.model.gpt2 import GPT2, GPT2Config
+from lsp_server.model.prompt import PromptLayout
 from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.model.weights import write_bundle
 from trainer.config import FitConfig, ModelConfig, PackingConfig, PromptConfig, Recipe
 from trainer.corpus.store import CorpusManifest, Document, ShardWriter, Split, corpus_digest, write_manifest
 from trainer.packing import pack
@@ -173,3 +177,23 @@ def fresh_accelerator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, code_tokenizer: CodeTokenizer) -> Bundle:
+    """Random weights of a size that makes greedy answers vary; a window of 64 tokens."""
+    shape = GPT2Config(vocab_size=code_tokenizer.vocab_size, context_tokens=64, width=32, num_layers=2, num_heads=2)
+    network = GPT2(shape)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.3, generator=generator)
+    return write_bundle(
+        tmp_path_factory.mktemp("tiny") / "bundle",
+        network=network,
+        tokenizer=code_tokenizer,
+        layout=PromptLayout(context_tokens=64, new_tokens=16, suffix_tokens=12),
+        card="---\nlicense: apache-2.0\nlibrary_name: transformers\n---\n\n# tiny\n",
+        provenance={"run": "tiny"},
+        dtype=torch.float16,
+    )

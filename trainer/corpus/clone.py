@@ -6,11 +6,11 @@ A fetched repository is bare, holds one commit, and is read like any other; only
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 from lsp_server.errors import CorpusError
+from trainer.folders import whole_folder
 
 _ALLOWED = ("https", "http", "ssh", "file")
 _LARGEST_BLOB = 10_000_000
@@ -30,10 +30,7 @@ def fetch_history(url: str, revision: str, folder: Path) -> Path:
 def _fetch(url: str, revision: str, folder: Path, *options: str) -> Path:
     if folder.is_dir():
         return folder
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with whole_folder(folder) as partial:
         _git(url, "init", "--quiet", "--bare", str(partial))
         _git(url, "-C", str(partial), "remote", "add", "origin", url)
         _git(url, "-C", str(partial), "fetch", "--quiet", "--no-tags", *options, "origin", revision or "HEAD")
@@ -42,9 +39,6 @@ def _fetch(url: str, revision: str, folder: Path, *options: str) -> Path:
         for name in ("promisor", "partialclonefilter"):
             _git(url, "-C", str(partial), "config", f"remote.origin.{name}", "false")
             _git(url, "-C", str(partial), "config", "--unset", f"remote.origin.{name}")
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 

@@ -21,7 +21,7 @@ from trainer.corpus.source import Source, SourceFile
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".json.gz", ".json", ".parquet")
 _PARQUET_BATCH = 256
 
-_USUAL_FIELDS = {
+USUAL_FIELDS = {
     "text": ("content", "text", "code", "whole_func_string"),
     "path": ("path", "file_path", "max_stars_repo_path", "filename", "func_path_in_repository"),
     "repository": ("repo_name", "repository_name", "max_stars_repo_name", "repo", "repository"),
@@ -93,13 +93,13 @@ def to_documents(raw: Iterable[object], origin: str, config: CorpusConfig) -> It
 def _fields(row: Mapping[str, Any], origin: str, config: CorpusConfig) -> dict[str, str]:
     """The field of each meaning: the configured one, else the first usual one that the row has, else none."""
     found: dict[str, str] = {}
-    for meaning, usual in _USUAL_FIELDS.items():
+    for meaning, usual in USUAL_FIELDS.items():
         configured = getattr(config, f"{meaning}_column")
         if configured and configured not in row:
             raise CorpusError(_no_field(origin, row, configured, meaning))
         found[meaning] = configured or next((name for name in usual if name in row), "")
     if not found["text"]:
-        raise CorpusError(_no_field(origin, row, _USUAL_FIELDS["text"][0], "text"))
+        raise CorpusError(_no_field(origin, row, USUAL_FIELDS["text"][0], "text"))
     return found
 
 

@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from lsp_server.errors import CorpusError
+from trainer.folders import whole_folder
 
 FORMAT_VERSION = 2
 """2: documents tell language, repository and commit; the manifest tells what the report shows."""
@@ -161,21 +161,11 @@ def new_corpus_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise CorpusError(f"{folder} exists and is no corpus: choose another folder with --out")
-    partial = folder.with_name(f".{folder.name}.partial")
-    replaced = folder.with_name(f".{folder.name}.replaced")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        if folder.exists():
-            folder.rename(replaced)
-        partial.rename(folder)
+        with whole_folder(folder) as partial:
+            yield partial
     except OSError as error:
         raise CorpusError(f"corpus {folder} cannot be written: {error}; free space or choose --out") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def write_manifest(folder: Path, manifest: CorpusManifest) -> None:

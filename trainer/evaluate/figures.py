@@ -21,6 +21,7 @@ from trainer.evaluate.baselines import xz_bits_per_byte
 from trainer.evaluate.completion import MODEL, Answer, KindFigures, answer_tasks, draw_all_tasks, figures_by_kind
 from trainer.evaluate.likelihood import Likelihood, score
 from trainer.evaluate.metrics import Mean, Means
+from trainer.folders import write_whole
 
 FIGURES = "figures.json"
 ANSWERS = "answers.jsonl"
@@ -98,13 +99,6 @@ def _kind_from_json(entry: dict[str, Any]) -> KindFigures:  # Any: JSON
         by_way={way: means(values) for way, values in entry["by_way"].items()},
         by_source={source: means(values) for source, values in entry["by_source"].items()},
     )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place, and rename it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def draw_documents(documents: Iterable[Document], max_bytes: int) -> list[Document]:

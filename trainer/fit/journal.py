@@ -23,6 +23,7 @@ from trainer.fit.plot import plot_curves
 from trainer.fit.samples import Sample
 from trainer.fit.session import Session
 from trainer.fit.speed import dtype_of, flops_per_token, matmul_peak
+from trainer.folders import write_whole
 
 CURVES = "curves.jsonl"
 SAMPLES = "samples.jsonl"
@@ -147,9 +148,7 @@ def forget_after(path: Path, step: int) -> None:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     if len(kept) < len(lines):
-        partial = path.with_suffix(".partial")
-        partial.write_text("".join(kept), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, "".join(kept))
 
 
 def _as_text(sample: Sample) -> str:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from trainer.folders import whole_file
+
 SMOOTHING_POINTS = 50
 """Steps that one point of the smoothed loss stands for; a tenth of a shorter run's."""
 HELDOUT = (
@@ -25,9 +27,8 @@ def plot_curves(curves: Path, out: Path) -> None:
     losses, speeds = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_losses(losses, entries)
     _draw_speeds(speeds, entries)
-    partial = out.with_name(f"partial-{out.name}")  # the end of the name says the format
-    figure.savefig(partial)
-    partial.replace(out)
+    with whole_file(out) as partial:
+        figure.savefig(partial)
 
 
 def _draw_losses(axes: Any, entries: list[dict[str, Any]]) -> None:  # Any: matplotlib is untyped; JSON

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lsp_server.machine import describe_machine
+from trainer.folders import whole_file, write_whole
 from trainer.ladder.heldout import HeldOut
 from trainer.ladder.rungs import RungResult
 from trainer.table import render_rows
@@ -27,7 +28,7 @@ def write_report(run_dir: Path, results: Sequence[RungResult], heldout: HeldOut,
         f"{heldout.num_tokens:,} tokens of {len(heldout.documents):,} held-out documents "
         f"({heldout.num_bytes:,} bytes), a vocabulary of {vocab_size:,} tokens."
     )
-    _write(run_dir / TABLE, f"{table}\n\n{note}\n")
+    write_whole(run_dir / TABLE, f"{table}\n\n{note}\n")
     content = {
         "machine": describe_machine(("parrotlet", "torch", "numpy")),
         "heldout": {
@@ -38,15 +39,9 @@ def write_report(run_dir: Path, results: Sequence[RungResult], heldout: HeldOut,
         "vocab_size": vocab_size,
         "rungs": [asdict(result) for result in results],
     }
-    _write(run_dir / FIGURES, json.dumps(content, indent=2) + "\n")
+    write_whole(run_dir / FIGURES, json.dumps(content, indent=2) + "\n")
     draw(run_dir / PLOT, results)
     return f"{table}\n\n{note}"
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def render_table(results: Sequence[RungResult]) -> str:
@@ -99,6 +94,5 @@ def draw(path: Path, results: Sequence[RungResult]) -> None:
     axes.set_title("The ladder: one corpus, one vocabulary, one held-out text")
     axes.grid(alpha=0.3)
     axes.legend()
-    partial = path.with_suffix(".partial")
-    figure.savefig(partial, format="png", dpi=150)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=150)

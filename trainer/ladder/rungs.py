@@ -22,6 +22,7 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import FitConfig, Recipe, digest
 from trainer.fit.checkpoint import read_progress
 from trainer.fit.loop import fit
+from trainer.folders import write_whole
 from trainer.ladder.counting import AddOneBigram, BackOff, CountedModel, document_nats
 from trainer.ladder.heldout import HeldOut, network_nats
 from trainer.network import build_network
@@ -180,9 +181,7 @@ def _read(path: Path, inputs: str) -> RungResult | None:
 
 
 def _write(path: Path, result: RungResult, inputs: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"inputs": inputs, "result": asdict(result)}, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps({"inputs": inputs, "result": asdict(result)}, indent=2) + "\n")
 
 
 def _train(rung: Rung, run_dir: Path, tokenizer: CodeTokenizer) -> _Made:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import PackingConfig, digest
 from trainer.corpus import Document, read_documents, read_manifest
 from trainer.corpus.store import MANIFEST, CorpusManifest
+from trainer.folders import whole_folder
 from trainer.packing.encoding import EncodeBatches, encoding, num_cores
 from trainer.packing.shards import SplitWriter
 from trainer.packing.stream import FORMAT_VERSION, INDEX, SPLITS, read_index
@@ -41,18 +41,11 @@ def pack(corpus: Path, tokenizer_path: Path, out: Path, config: PackingConfig) -
 
     Raises: CorpusError when there is no training text, ids do not fit the dtype, or the disk refuses.
     """
-    partial = out.with_name(out.name + ".partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        index = _write_stage(corpus, tokenizer_path, partial, config)
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
+        with whole_folder(out) as folder:
+            return _write_stage(corpus, tokenizer_path, folder, config)
     except OSError as error:
         raise CorpusError(f"{out} cannot be written ({error}): free disk space, then pack again") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return index
 
 
 def require_current(packed: Path, corpus: Path) -> None:

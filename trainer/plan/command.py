@@ -15,6 +15,7 @@ from typing import Any
 
 from lsp_server.errors import CorpusError, RecipeError
 from trainer.config import Recipe
+from trainer.folders import write_whole
 from trainer.recipe import load_recipe
 from trainer.recipe_file import to_toml
 from trainer.run_recipe import changed_recipe
@@ -84,8 +85,8 @@ def _plan(base: Recipe, run_dir: Path, num_bytes: int, asked: dict[str, Any]) ->
     plan = make_plan(replace(base, fit=fit), text, asked["minutes"], measure, on_gpu=torch.cuda.is_available())
     words = in_words(plan)
     sys.stdout.write(words + "\n")
-    _write(run_dir / RECIPE, to_toml(plan.recipe, words))
-    _write(run_dir / PLAN, json.dumps(asked, indent=2) + "\n")
+    write_whole(run_dir / RECIPE, to_toml(plan.recipe, words))
+    write_whole(run_dir / PLAN, json.dumps(asked, indent=2) + "\n")
     sys.stdout.write(f"recipe    {run_dir / RECIPE}; run it again with: parrotlet-train run --run {run_dir}\n")
     return plan.recipe
 
@@ -109,9 +110,3 @@ def _answered(run_dir: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and (run_dir / RECIPE).is_file() else None
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

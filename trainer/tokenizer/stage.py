@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import keyword
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import TokenizerConfig
 from trainer.corpus.filters import share_of
 from trainer.corpus.store import CorpusManifest, Document, read_documents, read_manifest
+from trainer.folders import whole_folder
 from trainer.tokenizer.report import Fit, TokenizerReport, listed_tokens, measure_by_kind, split_keywords
 
 TOKENIZER = "tokenizer.json"
@@ -111,16 +111,10 @@ def _measured(corpus: Path, manifest: CorpusManifest, split: str) -> Iterator[Do
 
 
 def _write(out: Path, tokenizer: CodeTokenizer, report: TokenizerReport) -> None:
-    partial = out.with_name(f".{out.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        tokenizer.save(partial / TOKENIZER)
-        (partial / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-        (partial / REPORT_TEXT).write_text(report.text(), encoding="utf-8")
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
+        with whole_folder(out) as folder:
+            tokenizer.save(folder / TOKENIZER)
+            (folder / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+            (folder / REPORT_TEXT).write_text(report.text(), encoding="utf-8")
     except OSError as error:
         raise CorpusError(f"tokenizer {out} cannot be written: {error}; free space, or choose another --run") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsp_server.errors import CheckpointError, RecipeError
+from trainer.folders import whole_folder
 from trainer.limits import require
 
 if TYPE_CHECKING:
@@ -58,20 +59,16 @@ def interpolate_folders(base: Path, tuned: Path, share: float, out: Path) -> Non
         raise CheckpointError(
             f"{base} and {tuned} have different shapes ({error}): give a model and its base"
         ) from error
-    partial = out.with_name(f".{out.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        _write(model.to(own_dtype(ModelConfig(pretrained=str(tuned), context_tokens=16))), tuned, partial, share)
-        partial.rename(out)
+        with whole_folder(out) as folder:
+            _write(model.to(own_dtype(ModelConfig(pretrained=str(tuned), context_tokens=16))), tuned, folder, share)
     except OSError as error:
         raise CheckpointError(f"{out} cannot be written ({error}): free disk space, then try again") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write(model: Any, tuned: Path, folder: Path, share: float) -> None:  # Any: transformers' model
     if not (tuned / MANIFEST).is_file():
-        shutil.copytree(tuned, folder)
+        shutil.copytree(tuned, folder, dirs_exist_ok=True)
         model.save_pretrained(folder)
         return
     from lsp_server.model.bundle import open_bundle

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from lsp_server.errors import CorpusError
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import ModelConfig
+from trainer.folders import whole_folder
 from trainer.tuning.pretrained import load_vocabulary
 
 TOKENIZER = "tokenizer.json"
@@ -27,16 +27,10 @@ def adopt_tokenizer(config: ModelConfig, out: Path) -> str:
         "pretrained": config.pretrained,
         "added_sentinels": len(vocabulary.added_ids),
     }
-    partial = out.with_name(f".{out.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        tokenizer.save(partial / TOKENIZER)
-        (partial / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
+        with whole_folder(out) as folder:
+            tokenizer.save(folder / TOKENIZER)
+            (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise CorpusError(f"tokenizer {out} cannot be written: {error}; free space, or choose another --run") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return f"{tokenizer.vocab_size:,} tokens of {config.pretrained}, {len(vocabulary.added_ids)} sentinels added"

@@ -59,7 +59,7 @@ def test_options_reach_the_filters(tmp_path: Path, project: Path) -> None:
     ("arguments", "message"),
     [
         (["/no/such.jsonl"], "source '/no/such.jsonl' is not a folder"),
-        (["hf:"], "source 'hf:' has no name"),
+        (["hf:"], "'hf:' names no data set"),
         (["PROJECT", "--workers", "0"], "--workers is 0: give at least 1"),
         (["PROJECT", "--near-duplicates", "7"], "corpus.near_duplicates is 7.0"),
         (["PROJECT", "--heldout-after", "soon"], "corpus.heldout_after is 'soon': write a date such as 2025-01-31"),

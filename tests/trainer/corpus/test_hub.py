@@ -45,8 +45,8 @@ def test_a_split_is_streamed_with_its_repositories(tmp_path: Path, look_alike: P
 @pytest.mark.parametrize(
     ("query", "values", "message"),
     [
-        ("?split=exam", {}, "cannot be opened.*check name, config and split"),
-        ("?part=train", {}, "does not know 'part'"),
+        ("?split=exam", {}, "cannot be opened.*check its name, config and split"),
+        ("?part=train", {}, "has 'part', which is no option"),
         ("", {"text_column": "body"}, "has no field 'body'"),
     ],
 )

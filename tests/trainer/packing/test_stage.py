@@ -244,7 +244,7 @@ def test_several_processes_write_the_same_shards(
 
 
 def test_what_a_killed_run_left_is_not_mixed_in(make_corpus: MakeCorpus, tokenizer_path: Path, tmp_path: Path) -> None:
-    left = tmp_path / "packed.partial"
+    left = tmp_path / ".packed.partial"
     left.mkdir()
     (left / "train-00000.bin").write_bytes(b"half")
     (left / "train-00007.bin").write_bytes(b"of another corpus")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lsp_server.errors import EvaluationError
 from trainer.evaluate.code.pass_at_k import CodeFigures, Judged
-from trainer.evaluate.figures import write_whole
 from trainer.evaluate.metrics import Mean
+from trainer.folders import write_whole
 
 FIGURES = "code.json"
 SAMPLES = "samples.jsonl"
