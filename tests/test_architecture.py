@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "trainer.fit.config": ("trainer.limits", "lsp_server.errors"),
     "trainer.overrides": ("lsp_server.errors",),
     "trainer.table": (),
+    "trainer.arithmetic": (),
     "trainer.config": (
         "trainer.corpus.config",
         "trainer.dataset_config",

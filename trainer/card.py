@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from lsp_server.model.bundle import MODEL_CARD, Bundle, open_bundle, seal_bundle
+from trainer.arithmetic import gpt2_parameters
 from trainer.config import Recipe
 from trainer.corpus import CorpusManifest, read_manifest
 from trainer.evaluate import Figures, read_figures
@@ -62,9 +63,12 @@ def _model_values(recipe: Recipe, bundle: Bundle) -> dict[str, object]:
 
 
 def _num_parameters(config: Mapping[str, Any]) -> int:  # Any: JSON
-    width = config["n_embd"]
-    tables = (config["vocab_size"] + config["n_positions"]) * width
-    return int(tables + config["n_layer"] * (12 * width * width + 13 * width) + 2 * width)
+    return gpt2_parameters(
+        num_layers=config["n_layer"],
+        width=config["n_embd"],
+        vocab_size=config["vocab_size"],
+        context_tokens=config["n_positions"],
+    )
 
 
 def _figure_values(figures: Figures, code: Mapping[str, CodeFigures]) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """`parrotlet-train recipes`: what ships, what each is for, and what it would cost on this machine.
 
-The arithmetic of a run is 6 N + 12 L d T a token (PaLM, arXiv 2204.02311, appendix B); how fast this machine does it is
-measured on a small GPT-2. Memory is 16 bytes a parameter for fp32 weights, gradients and AdamW's two moments, and
-Korthikanti et al.'s activations without attention's matrix (arXiv 2205.05198, section 4), in fp32.
+The arithmetic of a run is that of `trainer.arithmetic`; how fast this machine does it is measured on a small GPT-2.
+Memory is 16 bytes a parameter for fp32 weights, gradients and AdamW's two moments, and Korthikanti et al.'s activations
+without attention's matrix (arXiv 2205.05198, section 4), in fp32.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.arithmetic import gpt2_parameters, training_flops_per_token
 from trainer.config import Recipe
 from trainer.recipe import SHIPPED, load_recipe
 from trainer.table import render_rows
@@ -38,8 +39,12 @@ class Shape:
     @property
     def num_parameters(self) -> int:
         """Of a GPT-2."""
-        tables = (self.vocab_size + self.context_tokens) * self.width
-        return tables + self.num_layers * (12 * self.width**2 + 13 * self.width) + 2 * self.width
+        return gpt2_parameters(
+            num_layers=self.num_layers,
+            width=self.width,
+            vocab_size=self.vocab_size,
+            context_tokens=self.context_tokens,
+        )
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
@@ -100,9 +105,13 @@ def shape_of(recipe: Recipe) -> Shape | None:
 
 
 def flops_per_token(recipe: Recipe, shape: Shape) -> float:
-    """6 N + 12 L d T: forward and backward, attention in full."""
-    attention = 12 * shape.num_layers * shape.width * recipe.fit.row_tokens
-    return 6 * shape.num_parameters + attention
+    """Of rows as long as the recipe's."""
+    return training_flops_per_token(
+        num_parameters=shape.num_parameters,
+        num_layers=shape.num_layers,
+        width=shape.width,
+        row_tokens=recipe.fit.row_tokens,
+    )
 
 
 def planned_tokens(recipe: Recipe) -> int:

@@ -73,12 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     corpus.set_defaults(command=_corpus)
     for name, purpose in _STAGES.items():
         stage = commands.add_parser(name, parents=[common], help=purpose)
-        add_window_options(stage)
         stage.set_defaults(command=_run_one, stage=name)
         if name in _ALSO_WITHOUT_A_RUN:
             _ALSO_WITHOUT_A_RUN[name](stage, _run_one)
             continue
         stage.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+        add_window_options(stage)
     chain = commands.add_parser("run", parents=[common], help="do all of it, leaving out what is finished")
     chain.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     add_window_options(chain)

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from lsp_server.model.gpt2 import GPT2, GPT2Config
+from trainer.arithmetic import training_flops_per_token
 
 SHAPE = GPT2Config(vocab_size=4096, context_tokens=256, width=256, num_layers=4, num_heads=4)
 ROWS = 4
@@ -28,7 +29,12 @@ def training_flops() -> float:
         _step(network, optimizer, ids_BT)
         num_steps += 1
     elapsed = time.perf_counter() - started
-    a_token = 6 * network.num_parameters + 12 * SHAPE.num_layers * SHAPE.width * SHAPE.context_tokens
+    a_token = training_flops_per_token(
+        num_parameters=network.num_parameters,
+        num_layers=SHAPE.num_layers,
+        width=SHAPE.width,
+        row_tokens=SHAPE.context_tokens,
+    )
     return num_steps * ids_BT.numel() * a_token / elapsed
 
 

@@ -193,7 +193,9 @@ def _evaluate_inputs(recipe: Recipe, run_dir: Path) -> str:
 
 def _is_bundle(run_dir: Path) -> bool:
     """Or a transformers folder, of a family that our network does not compute."""
-    return (run_dir / "bundle" / "parrotlet.json").is_file()
+    from lsp_server.model.bundle import MANIFEST
+
+    return (run_dir / "bundle" / MANIFEST).is_file()
 
 
 def _run_evaluate(recipe: Recipe, run_dir: Path) -> str:

@@ -6,15 +6,14 @@ Shape suffixes: N tokens whose logits are wanted, V vocabulary.
 from __future__ import annotations
 
 import ctypes
-import time
 import weakref
 from collections.abc import Callable, Sequence
-from statistics import median
 
 import torch
 from torch import Tensor
 
 from lsp_server.engine.backend import Span
+from lsp_server.engine.draft_cost import measure_draft_cost
 from lsp_server.engine.native import library
 from lsp_server.errors import EngineError
 from lsp_server.model.gpt2 import GPT2, Block
@@ -23,7 +22,6 @@ HEAD_WIDTH_MULTIPLE = 16
 """The kernel's widest vector: a head is cut into whole ones."""
 DRAFT_TOKENS = 8
 """A pass over nine tokens; a longer draft is seldom right to its end."""
-WARM_UP_PASSES, MEASURED_PASSES = 2, 7
 
 
 class NativeCache:
@@ -88,24 +86,13 @@ class NativeBackend:
     draft_tokens = DRAFT_TOKENS
 
     def _measure_draft_cost(self) -> float:
-        """At load, in some 20 ms: the first suggestion must not wait for it.
-
-        Weights that were just packed are not in the caches where decoding finds them: without the passes before, a
-        draft seemed to cost 0.15 of a pass, where it costs 0.5 (10 million weights, AVX2, one thread).
-        """
         cache = self.new_cache()
-        for _ in range(WARM_UP_PASSES):
-            self._seconds(cache, 5)
-        pairs = [(self._seconds(cache, 1), self._seconds(cache, 5)) for _ in range(MEASURED_PASSES)]
-        alone, together = (median(seconds) for seconds in zip(*pairs, strict=True))
-        cost: float = (together / alone - 1) / 4
-        return min(1.0, max(0.02, cost))
 
-    def _seconds(self, cache: NativeCache, num_tokens: int) -> float:
-        cache.truncate(0)
-        start = time.perf_counter()
-        self.forward([Span(cache=cache, ids=[0] * num_tokens, num_logits=num_tokens)])
-        return time.perf_counter() - start
+        def read(num_tokens: int) -> None:
+            cache.truncate(0)
+            self.forward([Span(cache=cache, ids=[0] * num_tokens, num_logits=num_tokens)])
+
+        return measure_draft_cost(read)
 
     @property
     def vocab_size(self) -> int:

@@ -8,7 +8,6 @@ Shape suffixes: R rows, N new tokens of a row, M tokens whose logits are wanted,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from lsp_server.engine.backend import Span
 from lsp_server.engine.buckets import BUCKETS, Batch, Bucket, Piece, plan
 from lsp_server.engine.device import wait_for
+from lsp_server.engine.draft_cost import measure_draft_cost
 from lsp_server.engine.static_pass import Recorder, Row, StaticPass
 from lsp_server.engine.static_pool import StaticCache, StaticPool
 from lsp_server.model.gpt2 import GPT2
@@ -52,8 +52,13 @@ class StaticBackend:
     def draft_cost(self) -> float:
         """What one more token in a pass costs, as a share of a pass over one token; measured here."""
         cache = self._pool.new_cache()
-        alone, together = (min(self._seconds(cache, num_tokens) for _ in range(5)) for num_tokens in (1, 5))
-        return min(1.0, max(0.02, (together / alone - 1) / 4))
+
+        def read(num_tokens: int) -> None:
+            cache.truncate(0)
+            self.forward([Span(cache=cache, ids=[0] * num_tokens, num_logits=num_tokens)])
+            wait_for(self._network.wte.weight.device)
+
+        return measure_draft_cost(read)
 
     @property
     def device(self) -> str:
@@ -118,14 +123,6 @@ class StaticBackend:
             with torch.inference_mode():
                 self._passes[bucket] = StaticPass(self._network, self._pool, bucket, self._recorder)
         return self._passes[bucket]
-
-    def _seconds(self, cache: StaticCache, num_tokens: int) -> float:
-        cache.truncate(0)
-        wait_for(self._network.wte.weight.device)
-        start = time.perf_counter()
-        self.forward([Span(cache=cache, ids=[0] * num_tokens, num_logits=num_tokens)])
-        wait_for(self._network.wte.weight.device)
-        return time.perf_counter() - start
 
 
 def _row(span: Span[StaticCache], piece: Piece) -> Row:

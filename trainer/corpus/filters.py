@@ -117,19 +117,18 @@ def judge(config: CorpusConfig, text: str, language: str) -> str | None:
         _judge_shape(config, text)
         or ("generated" if _GENERATED.search(_first_lines(text)) else None)
         or judge_comments(text, comment_style(language), config.min_comment_share, config.max_comment_share)
-        or ("does_not_parse" if config.must_parse and language == "Python" and not parses(text) else None)
+        or ("does_not_parse" if config.must_parse and language == "Python" and parse(text) is None else None)
     )
 
 
-def parses(text: str) -> bool:
-    """Whether this Python's own parser accepts the text."""
+def parse(text: str) -> ast.Module | None:
+    """What this Python's own parser makes of the text; None where it is no Python."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the parser's answers to text of too many levels
-        return False
-    return True
+            warnings.simplefilter("ignore")  # invalid escapes in other people's strings
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two for text of too many levels
+        return None
 
 
 def fingerprint(text: str) -> bytes:

@@ -68,7 +68,7 @@ def score_with(predict: Predict, context_tokens: int, tokenizer: CodeTokenizer, 
     """Score one document by whatever predicts its tokens."""
     ids = [tokenizer.end_of_text, *tokenizer.encode(text)]
     total = Likelihood(num_bytes=len(text.encode()))
-    for start, end, num_scored in _windows(len(ids), context_tokens):
+    for start, end, num_scored in windows(len(ids), context_tokens):
         logits_TV = predict(ids[start : end - 1], num_scored)
         labels_T = torch.tensor(ids[end - num_scored : end], device=logits_TV.device)
         total += Likelihood(
@@ -79,7 +79,7 @@ def score_with(predict: Predict, context_tokens: int, tokenizer: CodeTokenizer, 
     return total
 
 
-def _windows(num_ids: int, context_tokens: int) -> Iterator[tuple[int, int, int]]:
+def windows(num_ids: int, context_tokens: int) -> Iterator[tuple[int, int, int]]:
     """Start, end, and how many ids at the end are scored; each id but the first is scored once."""
     scored = 1
     while scored < num_ids:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import ast
 import random
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from trainer.corpus import Document
+from trainer.corpus.filters import parse
 
 Kind = Literal["line", "block", "span"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -56,7 +56,7 @@ def draw_tasks(documents: Sequence[Document], kind: Kind, count: int, seed: int)
 
 def parses(text: str) -> bool:
     """Whether Python's own parser takes it."""
-    return _tree(text) is not None
+    return parse(text) is not None
 
 
 def _task(kind: Kind, document: Document, start: int, end: int) -> Task:
@@ -132,7 +132,7 @@ _FINDERS: dict[Kind, Callable[[str, random.Random], list[_Hole]]] = {
 
 def _bodies(text: str) -> Iterator[tuple[ast.AST, list[ast.stmt]]]:
     """Each statement's bodies that stand on lines of their own, deeper than the statement, docstrings left out."""
-    tree = _tree(text)
+    tree = parse(text)
     for node in ast.walk(tree) if tree is not None else ():
         if not isinstance(node, (ast.stmt, ast.ExceptHandler)):
             continue
@@ -148,15 +148,6 @@ def _first_line(statement: ast.stmt) -> int:
     """A decorated function begins with its first decorator."""
     decorators: Sequence[ast.expr] = getattr(statement, "decorator_list", ())
     return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
-
-
-def _tree(text: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in other people's strings
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _line_starts(text: str) -> list[int]:

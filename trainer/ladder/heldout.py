@@ -5,7 +5,7 @@ Shape suffixes: R rows of a batch, T tokens, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
 from pathlib import Path
@@ -21,6 +21,7 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import Recipe
 from trainer.corpus import read_documents
 from trainer.evaluate.figures import draw_documents
+from trainer.evaluate.likelihood import windows
 from trainer.ngrams import Ids
 
 ROWS_AT_ONCE = 8
@@ -71,26 +72,22 @@ class _Window:
 def network_nats(network: nn.Module, documents: Sequence[Ids], context_tokens: int) -> float:
     """What the documents cost a network; each token sees at least half a window before it, where there is that much.
 
-    The same windows as `trainer.evaluate.likelihood`'s, several at once.
+    The windows of `trainer.evaluate.likelihood`, several at once.
     """
     network.eval()
-    windows = sorted((window for ids in documents for window in _windows(ids, context_tokens)), key=_length)
+    cut = [
+        _Window(ids=ids[start:end], num_scored=num_scored)
+        for ids in documents
+        for start, end, num_scored in windows(len(ids), context_tokens)
+    ]
+    cut.sort(key=_length)
     total = 0.0
-    with tqdm(total=len(windows), desc="held out", unit="window", delay=2) as progress:
-        for first in range(0, len(windows), ROWS_AT_ONCE):
-            rows = windows[first : first + ROWS_AT_ONCE]
+    with tqdm(total=len(cut), desc="held out", unit="window", delay=2) as progress:
+        for first in range(0, len(cut), ROWS_AT_ONCE):
+            rows = cut[first : first + ROWS_AT_ONCE]
             total += _row_nats(network, rows)
             progress.update(len(rows))
     return total
-
-
-def _windows(ids: Ids, context_tokens: int) -> Iterator[_Window]:
-    scored = 1
-    while scored < len(ids):
-        start = max(0, scored - context_tokens // 2)
-        end = min(len(ids), start + context_tokens + 1)
-        yield _Window(ids=ids[start:end], num_scored=end - scored)
-        scored = end
 
 
 def _length(window: _Window) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainer.arithmetic import gpt2_parameters
 from trainer.config import ModelConfig
 
 LONG_CONTEXT_FROM_WIDTH = 512
@@ -25,10 +26,13 @@ class Size:
 
     @property
     def num_parameters(self) -> int:
-        """With tied embeddings; biases and norms included."""
         model = self.model
-        block = 12 * model.width**2 + 13 * model.width
-        return model.num_layers * block + (self.vocab_size + model.context_tokens + 2) * model.width
+        return gpt2_parameters(
+            num_layers=model.num_layers,
+            width=model.width,
+            vocab_size=self.vocab_size,
+            context_tokens=model.context_tokens,
+        )
 
 
 def vocabulary_for(num_bytes: int) -> int:

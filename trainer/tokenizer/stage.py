@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lsp_server.errors import CorpusError
+from lsp_server.model.bundle import TOKENIZER
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import TokenizerConfig
 from trainer.corpus.filters import share_of
@@ -16,7 +17,6 @@ from trainer.corpus.store import CorpusManifest, Document, read_documents, read_
 from trainer.folders import whole_folder
 from trainer.tokenizer.report import Fit, TokenizerReport, listed_tokens, measure_by_kind, split_keywords
 
-TOKENIZER = "tokenizer.json"
 REPORT = "report.json"
 REPORT_TEXT = "report.txt"
 MEASURED_BYTES = 2_000_000

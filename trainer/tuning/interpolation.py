@@ -18,8 +18,6 @@ from trainer.limits import require
 if TYPE_CHECKING:
     from lsp_server.model.ngrams import NgramTable
 
-MANIFEST = "parrotlet.json"
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("interpolate", parents=[common], help="mix a tuned model with the model it came from")
@@ -67,11 +65,12 @@ def interpolate_folders(base: Path, tuned: Path, share: float, out: Path) -> Non
 
 
 def _write(model: Any, tuned: Path, folder: Path, share: float) -> None:  # Any: transformers' model
+    from lsp_server.model.bundle import MANIFEST, open_bundle
+
     if not (tuned / MANIFEST).is_file():
         shutil.copytree(tuned, folder, dirs_exist_ok=True)
         model.save_pretrained(folder)
         return
-    from lsp_server.model.bundle import open_bundle
     from lsp_server.model.weights import write_bundle
     from trainer.tuning.result import as_gpt2
 

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 from lsp_server.errors import CorpusError
+from lsp_server.model.bundle import TOKENIZER
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import ModelConfig
 from trainer.folders import whole_folder
 from trainer.tuning.pretrained import load_vocabulary
 
-TOKENIZER = "tokenizer.json"
 REPORT = "report.json"
 
 

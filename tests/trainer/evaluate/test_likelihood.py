@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lsp_server.model.gpt2 import GPT2, GPT2Config
 from lsp_server.model.tokenizer import CodeTokenizer
-from trainer.evaluate.likelihood import Likelihood, _windows, score
+from trainer.evaluate.likelihood import Likelihood, score, windows
 
 TEXT = "def add(left, right):\n    return left + right\n" * 12
 
@@ -46,7 +46,7 @@ def test_a_network_that_knows_nothing_needs_the_vocabularys_bits(tokenizer: Code
 @pytest.mark.parametrize("num_ids", [1, 2, 31, 32, 33, 34, 48, 49, 200, 1000])
 def test_every_token_but_the_first_is_scored_once_with_half_a_window_before_it(num_ids: int) -> None:
     scored: list[int] = []
-    for start, end, num_scored in _windows(num_ids, 32):
+    for start, end, num_scored in windows(num_ids, 32):
         assert end - start <= 33
         first = end - num_scored
         assert start == 0 or first - start >= 16
