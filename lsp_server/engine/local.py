@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineStatus, OnTokens
 from lsp_server.engine.choice import EngineChoice
+from lsp_server.engine.job import LoadModel, Model
 from lsp_server.engine.memory import resident_bytes
-from lsp_server.engine.worker import LoadModel, Model, Worker
+from lsp_server.engine.worker import Worker
 
 STOP_SECONDS = 2.0
 """A step takes milliseconds; only a model that is being loaded can take longer, and it may be left behind."""

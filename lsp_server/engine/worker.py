@@ -13,65 +13,19 @@ import os
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, EngineStatus, OnTokens
+from lsp_server.engine.job import Job, LoadModel, Model, reject, resolve
 from lsp_server.errors import DeviceFailedError, EngineError, EngineLoadingError, EngineUnavailableError, ParrotletError
 
 logger = logging.getLogger(__name__)
 
 MAX_RUNNING = 8
 """Requests read in one pass; more only wait for each other on a CPU."""
-Steps = Generator[list[Any], list[Any], Any]  # Any: spans in, logits out, a completion's result or None in the end
-"""Work that yields the spans it wants read in the next pass, and is sent their logits."""
-
-
-class Model(Protocol):
-    """What the worker drives."""
-
-    name: str
-
-    @property
-    def device(self) -> str: ...
-
-    @property
-    def backend_name(self) -> str: ...
-
-    @property
-    def message(self) -> str:
-        """What a user should know of it; mostly nothing."""
-        ...
-
-    def complete(
-        self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None = None
-    ) -> Generator[list[Any], list[Any], CompletionResult]: ...
-
-    def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[list[Any], list[Any], None]: ...
-
-    def forward(self, spans: list[Any]) -> list[Any]: ...
-
-    def forget(self, document: str) -> None: ...
-
-
-LoadModel = Callable[[Path | None], Model]
-"""Reads a bundle; called in the worker's thread, so that it may import torch and take its time."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """Work for one document, and where its answer goes."""
-
-    document: str
-    start: Callable[[Model], Steps]
-    future: Future[Any] = field(default_factory=Future)  # Any: as in Steps
-    steps: Steps | None = None
-    """None until it runs."""
-    spans: list[Any] = field(default_factory=list)
-    """What it wants read next."""
 
 
 class Worker:
@@ -133,7 +87,7 @@ class Worker:
             if old is not None:
                 old.future.cancel()
         if idle_prefill is not None:
-            _resolve(idle_prefill.future, None)
+            resolve(idle_prefill.future, None)
         job.future.add_done_callback(lambda _: self._discard(self._completions, job))
         return job.future
 
@@ -149,7 +103,7 @@ class Worker:
             self._prefills[document] = job
             self._changed.notify_all()
         if older is not None:
-            _resolve(older.future, None)
+            resolve(older.future, None)
         job.future.add_done_callback(lambda _: self._discard(self._prefills, job))
         return job.future
 
@@ -286,9 +240,9 @@ class Worker:
     def _reload(self, bundle: Path | None, future: Future[None]) -> None:
         error = self._load(self._bundle if bundle is None else bundle)
         if error is None:
-            _resolve(future, None)
+            resolve(future, None)
         else:
-            _reject(future, _shown(error))
+            reject(future, _shown(error))
 
     def _advance(self) -> None:
         """One pass for all running jobs; a prefill stands still while there are completions."""
@@ -347,9 +301,9 @@ class Worker:
         """Take a job off, and answer it if nobody has."""
         self._close(job)
         if error is None:
-            _resolve(job.future, result)
+            resolve(job.future, result)
         else:
-            _reject(job.future, error)
+            reject(job.future, error)
 
     def _close(self, job: Job) -> None:
         with self._changed:
@@ -374,17 +328,7 @@ class Worker:
             self._prefills.clear()
             self._reloads.clear()
         for future in futures:
-            _reject(future, EngineUnavailableError("the engine is shutting down: ask again to start a new one"))
-
-
-def _resolve(future: Future[Any], value: object) -> None:
-    if not future.done() and future.set_running_or_notify_cancel():
-        future.set_result(value)
-
-
-def _reject(future: Future[Any], error: Exception) -> None:
-    if not future.done() and future.set_running_or_notify_cancel():
-        future.set_exception(error)
+            reject(future, EngineUnavailableError("the engine is shutting down: ask again to start a new one"))
 
 
 def _shown(error: Exception) -> ParrotletError:
