@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from training_runs import curves, other_run, weights
 
 from lsp_server.errors import DivergenceError
-from runs import curves, other_run, weights
 from trainer.config import Recipe
 from trainer.fit import loop
 from trainer.fit.checkpoint import Progress, read_progress, weights_to_export

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from training_runs import assert_same_weights, curves, other_run
 
 from lsp_server.errors import CheckpointError
-from runs import assert_same_weights, curves, other_run
 from trainer.config import PackingConfig, Recipe
 from trainer.dataset import PackedRows
 from trainer.fit import loop
