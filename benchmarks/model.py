@@ -14,7 +14,7 @@ from benchmarks.heldout import RECIPE, heldout_documents
 from benchmarks.report import Figure, publish
 from lsp_server.model.bundle import EMBEDDED, open_bundle
 from trainer.config import EvaluateConfig
-from trainer.evaluate import Figures, evaluate_bundle
+from trainer.evaluate import Figures, evaluate_model
 from trainer.evaluate.completion import KindFigures
 from trainer.evaluate.figures import draw_documents
 from trainer.recipe import load_recipe
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     config = EvaluateConfig(max_bytes=options.max_bytes, tasks=options.tasks)
     recipe = load_recipe(RECIPE)
-    figures, _ = evaluate_bundle(
+    figures, _ = evaluate_model(
         options.model, draw_documents(heldout_documents(), config.max_bytes), config, recipe.seed
     )
     notes = {"provenance": dict(open_bundle(options.model).provenance), **asdict(figures)}

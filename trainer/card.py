@@ -1,15 +1,20 @@
-"""The model card: what a bundle was made from, how, and what it is worth, from a run's files. Measures nothing."""
+"""The model card: what a model was made from, how, and what it is worth, from a run's files. Measures nothing."""
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from string import Template
 from typing import Any
 
-from lsp_server.model.bundle import MODEL_CARD, Bundle, open_bundle, seal_bundle
+from safetensors import safe_open
+
+from lsp_server.model.bundle import MODEL_CARD, Bundle, seal_bundle
+from lsp_server.model.hub_folder import HubModel
+from lsp_server.model.opening import open_model
 from trainer.arithmetic import gpt2_parameters
 from trainer.config import Recipe
 from trainer.corpus import CorpusManifest, read_manifest
@@ -18,57 +23,90 @@ from trainer.evaluate.code.pass_at_k import CodeFigures
 from trainer.evaluate.code.results import read_results
 from trainer.evaluate.completion import KindFigures
 from trainer.evaluate.metrics import Mean
+from trainer.export import provenance
 from trainer.folders import whole_folder
 
 _TEMPLATE = Path(__file__).parent / "card_template.md"
+_DRAFTS = """
+`drafts.safetensors` lists what usually follows two or three tokens in that corpus. The engine guesses by it what the
+network will say, and lets the network decide.
+"""
 
 
 def write_card(recipe: Recipe, run_dir: Path) -> Path:
-    """Write the card and the held-out figures into RUN/bundle, and seal it again; returns the card."""
-    bundle = open_bundle(run_dir / "bundle")
+    """Write the card and the held-out figures into RUN/bundle, and seal it again; returns the card.
+
+    Raises: BundleError, CheckpointError, CorpusError or EvaluationError for what an earlier stage has not left.
+    """
+    model = open_model(run_dir / "bundle")
     manifest, figures = read_manifest(run_dir / "corpus"), read_figures(run_dir)
     code = read_results(run_dir / "evaluation")
+    made_from = provenance(recipe, run_dir)
     values = {
-        **_model_values(recipe, bundle),
+        "run": recipe.run,
+        **_model_values(model),
         **_figure_values(figures, code),
-        **_training_values(recipe, bundle),
+        **_training_values(recipe, made_from),
         **_data_values(recipe, manifest),
     }
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
-    provenance = {**bundle.provenance, "heldout": asdict(figures)}
-    if code:
-        provenance["code"] = {name: asdict(entry) for name, entry in code.items()}
-    with whole_folder(bundle.path) as folder:
-        shutil.copytree(bundle.path, folder, dirs_exist_ok=True)
+    with whole_folder(model.path) as folder:
+        shutil.copytree(model.path, folder, dirs_exist_ok=True)
         (folder / MODEL_CARD).write_text(text, encoding="utf-8")
-        seal_bundle(folder, layout=bundle.layout, sentinels=bundle.sentinels, provenance=provenance)
-    return bundle.path / MODEL_CARD
+        if isinstance(model, Bundle):
+            judged = {"heldout": asdict(figures), "code": {name: asdict(entry) for name, entry in code.items()}}
+            origin = {**made_from, **{name: found for name, found in judged.items() if found}}
+            seal_bundle(folder, layout=model.layout, sentinels=model.sentinels, provenance=origin)
+    return model.path / MODEL_CARD
 
 
-def _model_values(recipe: Recipe, bundle: Bundle) -> dict[str, object]:
-    config = bundle.config
+def _model_values(model: Bundle | HubModel) -> dict[str, object]:
+    prompts = model.prompts
     return {
-        "run": recipe.run,
-        "layers": config["n_layer"],
-        "width": config["n_embd"],
-        "heads": config["n_head"],
-        "vocabulary": f"{config['vocab_size']:,}",
-        "window": config["n_positions"],
-        "parameters": f"{_num_parameters(config) / 1e6:.1f}",
-        "dtype": config["dtype"],
-        "suffix_tokens": bundle.layout.suffix_tokens,
-        "prefix_tokens": bundle.layout.prefix_tokens,
-        "new_tokens": bundle.layout.new_tokens,
+        **(_shape_of_ours(model.config) if isinstance(model, Bundle) else _shape_of_hub(model)),
+        "window": prompts.context_tokens,
+        "suffix_tokens": prompts.suffix_tokens,
+        "prefix_tokens": prompts.prefix_tokens,
+        "new_tokens": prompts.new_tokens,
     }
 
 
-def _num_parameters(config: Mapping[str, Any]) -> int:  # Any: JSON
-    return gpt2_parameters(
+def _shape_of_ours(config: Mapping[str, Any]) -> dict[str, object]:  # Any: JSON
+    num_parameters = gpt2_parameters(
         num_layers=config["n_layer"],
         width=config["n_embd"],
         vocab_size=config["vocab_size"],
         context_tokens=config["n_positions"],
     )
+    return {
+        "network": f"GPT-2: {config['n_layer']} layers, width {config['n_embd']}, {config['n_head']} heads",
+        "vocabulary": f"{config['vocab_size']:,}",
+        "parameters": f"{num_parameters / 1e6:.1f}",
+        "dtype": config["dtype"],
+        "prompt": "`<|fim_prefix|><|fim_suffix|>` suffix `<|fim_middle|>` prefix",
+        "drafts": _DRAFTS,
+    }
+
+
+def _shape_of_hub(model: HubModel) -> dict[str, object]:
+    config = model.config
+    return {
+        "network": f"{model.model_type}: {config.get('num_hidden_layers')} layers, width {config.get('hidden_size')}",
+        "vocabulary": f"{model.vocab_size:,}",
+        "parameters": f"{_num_stored(model.path) / 1e6:.1f}",
+        "dtype": config.get("dtype", "float32"),
+        "prompt": "`<|fim_prefix|>` prefix `<|fim_suffix|>` suffix `<|fim_middle|>`",
+        "drafts": "",
+    }
+
+
+def _num_stored(folder: Path) -> int:
+    """Numbers in a folder's weights; the files' heads tell their shapes."""
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="numpy") as weights:
+            total += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return total
 
 
 def _figure_values(figures: Figures, code: Mapping[str, CodeFigures]) -> dict[str, object]:
@@ -111,14 +149,15 @@ def _percent(mean: Mean) -> str:
     return f"{mean.value:.1%} ± {mean.error:.1%}"
 
 
-def _training_values(recipe: Recipe, bundle: Bundle) -> dict[str, object]:
-    fit, provenance = recipe.fit, bundle.provenance
+def _training_values(recipe: Recipe, made_from: Mapping[str, Any]) -> dict[str, object]:  # Any: JSON
+    fit = recipe.fit
     return {
-        "tokens_seen": f"{provenance['tokens_seen'] / 1e6:.1f}",
-        "steps": f"{provenance['steps']:,}",
+        "origin": _origin(recipe, made_from),
+        "tokens_seen": f"{made_from['tokens_seen'] / 1e6:.1f}",
+        "steps": f"{made_from['steps']:,}",
         "rows": fit.batch_rows * fit.accumulate,
         "row_tokens": fit.row_tokens,
-        "minutes": f"{provenance['training_seconds'] / 60:.0f}",
+        "minutes": f"{made_from['training_seconds'] / 60:.0f}",
         "optimizer": {"adamw": "AdamW", "muon": "Muon and AdamW"}[fit.optimizer],
         "learning_rate": f"{fit.learning_rate:g}",
         "schedule": fit.schedule,
@@ -126,6 +165,21 @@ def _training_values(recipe: Recipe, bundle: Bundle) -> dict[str, object]:
         "fim_rate": f"{fit.fim_rate:.0%}",
         "spm_share": f"{fit.spm_share:.0%}",
     }
+
+
+def _origin(recipe: Recipe, made_from: Mapping[str, Any]) -> str:  # Any: JSON
+    """What training began with."""
+    if not recipe.model.pretrained:
+        return "Trained from random weights."
+    tuning = recipe.tuning
+    how = f"by adapters of rank {tuning.rank} (LoRA)" if tuning.method == "lora" else "in full"
+    parts = [f"Fine-tuned {how} from `{made_from['pretrained']}`."]
+    if tuning.replay_sources:
+        sources = ", ".join(f"`{PurePath(source).name}`" for source in tuning.replay_sources)  # no paths in a model
+        parts.append(f"{tuning.replay_share:.0%} of the rows replayed {sources}.")
+    if tuning.interpolation < 1:
+        parts.append(f"The weights are {tuning.interpolation:.0%} the tuned ones, the rest the base model's.")
+    return " ".join(parts)
 
 
 def _data_values(recipe: Recipe, manifest: CorpusManifest) -> dict[str, object]:

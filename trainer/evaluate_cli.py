@@ -1,4 +1,4 @@
-"""`parrotlet-train evaluate`: a run's bundle or any other, on held-out text, any code, and benchmarks that run code.
+"""`parrotlet-train evaluate`: a run's model or any other, on held-out text, any code, and benchmarks that run code.
 
 Wiring only; torch is loaded when the work begins.
 """
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser, run_stage: Callable[[argparse
     text.add_argument(
         "--run", type=Path, metavar="DIR", help="the run's folder: its bundle, on what its corpus held out"
     )
-    text.add_argument("--model", type=Path, metavar="BUNDLE", help="any bundle, with --on or a benchmark")
+    text.add_argument(
+        "--model", type=Path, metavar="DIR", help="a bundle or a model from the Hub, with --on or a benchmark"
+    )
     text.add_argument("--on", nargs="+", default=[], metavar="SOURCE", help="folders, repositories, package:NAME")
     text.add_argument("--tasks", default="line,block,span", metavar="KINDS", help="of line,block,span (default: all)")
     text.add_argument("--num-tasks", type=int, default=400, metavar="N", help="of each kind (default: 400)")
@@ -65,7 +67,7 @@ def _evaluate(options: argparse.Namespace, run_stage: Callable[[argparse.Namespa
 
 def _check(options: argparse.Namespace, *, has_benchmarks: bool) -> None:
     if options.run is None and options.model is None and not options.canonical:
-        raise EvaluationError("no model to judge: give --run DIR, or --model BUNDLE with --on SOURCE or a benchmark")
+        raise EvaluationError("no model to judge: give --run DIR, or --model DIR with --on SOURCE or a benchmark")
     if options.run is None and not options.on and not has_benchmarks:
         raise EvaluationError("nothing to judge by: give --on SOURCE, --humaneval, --mbpp or --infilling FILE")
     if options.run is not None and options.model is not None:
@@ -83,7 +85,7 @@ def _model(options: argparse.Namespace) -> Path:
 
 def _evaluate_on(options: argparse.Namespace, folder: Path | None) -> None:
     from trainer.config import EvaluateConfig
-    from trainer.evaluate import evaluate_bundle, write_figures
+    from trainer.evaluate import evaluate_model, write_figures
     from trainer.evaluate.figures import draw_documents
     from trainer.evaluate.sources import read_sources
     from trainer.evaluate.table import figure_lines
@@ -94,7 +96,7 @@ def _evaluate_on(options: argparse.Namespace, folder: Path | None) -> None:
         raise EvaluationError(f"--tasks has {', '.join(unknown)}: choose of {', '.join(KINDS)}")
     config = EvaluateConfig(max_bytes=options.max_bytes, tasks=options.num_tasks, kinds=kinds)
     documents = draw_documents(read_sources(options.on), config.max_bytes)
-    figures, answers = evaluate_bundle(_model(options), documents, config, options.seed)
+    figures, answers = evaluate_model(_model(options), documents, config, options.seed)
     if folder is not None:
         write_figures(folder, figures, answers)
     _print(figure_lines(figures))

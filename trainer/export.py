@@ -38,7 +38,7 @@ def export(recipe: Recipe, run_dir: Path) -> Path:
 
 
 def _write(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer, folder: Path) -> None:
-    state, provenance = _trained(recipe, run_dir)
+    state = _weights(recipe, run_dir)
     if recipe.model.pretrained:
         from trainer.tuning.network import merged_model
         from trainer.tuning.pretrained import own_dtype
@@ -56,7 +56,7 @@ def _write(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer, folder: Path
         network=network,
         tokenizer=tokenizer,
         layout=_layout(recipe),
-        provenance=provenance,
+        provenance=provenance(recipe, run_dir),
         dtype=DTYPE,
         drafts=_drafts(run_dir, tokenizer),
     )
@@ -88,15 +88,19 @@ def _own_network(recipe: Recipe, vocab_size: int, state: dict[str, torch.Tensor]
     return network
 
 
-def _trained(recipe: Recipe, run_dir: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The weights that the recipe exports, and where they come from."""
+def _weights(recipe: Recipe, run_dir: Path) -> dict[str, torch.Tensor]:
     checkpoint, weights = weights_to_export(run_dir / "checkpoints", recipe.fit)
-    progress, _ = read_progress(checkpoint)
     try:
-        state = load_file(weights)
+        return load_file(weights)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{weights} cannot be read ({error}): delete {checkpoint}, and run fit again") from error
-    provenance = {
+
+
+def provenance(recipe: Recipe, run_dir: Path) -> dict[str, Any]:  # Any: JSON
+    """Where the weights that the recipe exports come from. Raises: CheckpointError when there is no checkpoint."""
+    checkpoint, _ = weights_to_export(run_dir / "checkpoints", recipe.fit)
+    progress, _ = read_progress(checkpoint)
+    origin: dict[str, Any] = {
         "run": recipe.run,
         "corpus_hash": read_index(run_dir / "packed")["corpus_hash"],
         "steps": progress.step,
@@ -105,6 +109,6 @@ def _trained(recipe: Recipe, run_dir: Path) -> tuple[dict[str, torch.Tensor], di
     }
     if recipe.model.pretrained:
         base = Path(recipe.model.pretrained)
-        provenance["pretrained"] = base.name if base.is_dir() else recipe.model.pretrained  # no paths in a bundle
-        provenance["tuning"] = recipe.tuning.method
-    return state, provenance
+        origin["pretrained"] = base.name if base.is_dir() else recipe.model.pretrained  # no paths in a bundle
+        origin["tuning"] = recipe.tuning.method
+    return origin

@@ -124,8 +124,17 @@ def _pack_inputs(recipe: Recipe, run_dir: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise CorpusError(f"{path} is not there: run `parrotlet-train tokenizer` first") from error
-    replayed = recipe.tuning.replay_sources
-    return digest(_corpus_hash(run_dir), text, recipe.packing, *replayed)
+    return digest(_corpus_hash(run_dir), text, recipe.packing, _replay_inputs(recipe, run_dir))
+
+
+def _replay_inputs(recipe: Recipe, run_dir: Path) -> str:
+    """Of what a fine-tuning run replays; empty where it replays nothing."""
+    if not recipe.tuning.replay_sources:
+        return ""
+    from trainer.corpus.build import inputs_digest
+    from trainer.tuning.replay import REPLAY, replay_corpus
+
+    return inputs_digest(replay_corpus(recipe), run_dir / REPLAY / "corpus")
 
 
 def _run_pack(recipe: Recipe, run_dir: Path) -> str:
@@ -155,9 +164,11 @@ def _pack_replay(recipe: Recipe, run_dir: Path) -> str:
 
 def _fit_inputs(recipe: Recipe, run_dir: Path) -> str:
     from trainer.packing import read_index
+    from trainer.tuning.replay import REPLAY
 
+    folders = [run_dir, run_dir / REPLAY] if recipe.tuning.replay_sources else [run_dir]
     return digest(
-        read_index(run_dir / "packed")["content_hash"],
+        *(read_index(folder / "packed")["content_hash"] for folder in folders),
         recipe.dataset,
         recipe.model,
         recipe.fit,
@@ -191,16 +202,7 @@ def _evaluate_inputs(recipe: Recipe, run_dir: Path) -> str:
     return digest(_state(run_dir).get("export", ""), _corpus_hash(run_dir), recipe.evaluate, recipe.seed)
 
 
-def _is_bundle(run_dir: Path) -> bool:
-    """Or a transformers folder, of a family that our network does not compute."""
-    from lsp_server.model.bundle import MANIFEST
-
-    return (run_dir / "bundle" / MANIFEST).is_file()
-
-
 def _run_evaluate(recipe: Recipe, run_dir: Path) -> str:
-    if not _is_bundle(run_dir):
-        return f"left out: {run_dir / 'bundle'} is a transformers folder, and only bundles are judged so far"
     from trainer.evaluate import evaluate
 
     return f"{evaluate(recipe, run_dir).summary()}; {run_dir / 'evaluation'}"
@@ -211,8 +213,6 @@ def _card_inputs(recipe: Recipe, run_dir: Path) -> str:
 
 
 def _run_card(recipe: Recipe, run_dir: Path) -> str:
-    if not _is_bundle(run_dir):
-        return "left out, as there are no figures"
     from trainer.card import write_card
 
     return f"model card {write_card(recipe, run_dir)}"

@@ -47,6 +47,8 @@ class HubModel:
     family: FimFamily | None
     tokenizer: HubTokenizer
     prompts: PsmPrompts
+    first_id: int
+    """What stands before a document: the beginning of a text, or else the end of the one before."""
     drafts_path: Path | None = None
     """A table of drafts comes with our own models only."""
 
@@ -79,7 +81,7 @@ def open_hub_model(path: Path) -> HubModel:
     family = recognise(tokenizer.token_to_id)
     vocab_size = _size(path, config, "vocab_size")
     _check_ids(path, tokenizer, family, vocab_size)
-    bos = _bos(path, tokenizer)
+    bos, blank = _bos(path, tokenizer), tokenizer.encode("\n")[0]
     return HubModel(
         path=path,
         config=config,
@@ -91,8 +93,9 @@ def open_hub_model(path: Path) -> HubModel:
             context_tokens=_window(path, config),
             bos=bos,
             fim=None if family is None else _fim_ids(tokenizer, family),
-            blank=tokenizer.encode("\n")[0],
+            blank=blank,
         ),
+        first_id=(*bos, *_ends(path, config, tokenizer), blank)[0],
     )
 
 
@@ -138,12 +141,16 @@ def _load_tokenizer(path: Path, config: Mapping[str, Any]) -> HubTokenizer:
         remedy = "write one with AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
         raise BundleError(f"{path} has no {TOKENIZER}: {remedy}")
     tokenizer = HubTokenizer.load(path / TOKENIZER, CONTROL_TOKENS)
+    tokenizer.end_with(_ends(path, config, tokenizer))
+    return tokenizer
+
+
+def _ends(path: Path, config: Mapping[str, Any], tokenizer: HubTokenizer) -> list[int]:
     ends = [*_ids(config.get("eos_token_id"))]
     if (path / GENERATION_CONFIG).is_file():
         ends += _ids(_read_json(path, GENERATION_CONFIG).get("eos_token_id"))
     named = tokenizer.token_to_id(_token(_tokenizer_config(path), "eos_token"))
-    tokenizer.end_with([*ends, *_ids(named)])
-    return tokenizer
+    return [*ends, *_ids(named)]
 
 
 def _check_ids(path: Path, tokenizer: HubTokenizer, family: FimFamily | None, vocab_size: int) -> None:

@@ -10,7 +10,7 @@ keystroke; hence the small budget for it. Knows nothing of tokenizers, editors o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 NEW_SHARE = SUFFIX_SHARE = 8
 """One token in eight of the window for the answer, one for the suffix, as the embedded model nearly has it."""
@@ -41,11 +41,19 @@ class PsmPrompts:
     """None: the model sees the prefix only."""
     blank: int
     """Stands for a text without a single token: a network must be asked something."""
+    answer_tokens: int | None = None
+    """Kept free for the answer; None is a share of the window."""
 
     @property
     def new_tokens(self) -> int:
         """Kept free for the answer."""
+        if self.answer_tokens is not None:
+            return self.answer_tokens
         return min(MOST_NEW_TOKENS, self.context_tokens // NEW_SHARE)
+
+    def with_new_tokens(self, new_tokens: int) -> PsmPrompts:
+        """The same prompts with that much room for the answer, at most half the window."""
+        return replace(self, answer_tokens=max(1, min(new_tokens, self.context_tokens // 2)))
 
     @property
     def suffix_tokens(self) -> int:

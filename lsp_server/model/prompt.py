@@ -11,7 +11,7 @@ Source: Bavarian et al. 2022 (arXiv 2207.14255), section 3.1, SPM variant 2. Kno
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Protocol
 
 from lsp_server.errors import PromptError
@@ -90,6 +90,15 @@ class PromptBuilder(Protocol):
     @property
     def suffix_tokens(self) -> int: ...
 
+    @property
+    def new_tokens(self) -> int:
+        """Kept free for the answer."""
+        ...
+
+    def with_new_tokens(self, new_tokens: int) -> PromptBuilder:
+        """The same prompts with that much room for the answer, at most half the window."""
+        ...
+
     def build(self, *, prefix: Sequence[int], suffix: Sequence[int] = ()) -> tuple[int, ...]:
         """The prompt; never empty, each part cut at the end that lies far from the cursor."""
         ...
@@ -113,6 +122,18 @@ class SpmPrompts:
     @property
     def suffix_tokens(self) -> int:
         return self.layout.suffix_tokens
+
+    @property
+    def new_tokens(self) -> int:
+        return self.layout.new_tokens
+
+    def with_new_tokens(self, new_tokens: int) -> SpmPrompts:
+        """The suffix keeps its budget, or half of what the answer leaves; nothing is kept for neighbours."""
+        context_tokens = self.context_tokens
+        new_tokens = max(1, min(new_tokens, context_tokens // 2))
+        suffix_tokens = min(self.suffix_tokens, (context_tokens - new_tokens) // 2)
+        layout = replace(self.layout, new_tokens=new_tokens, suffix_tokens=suffix_tokens, neighbour_tokens=0)
+        return replace(self, layout=layout)
 
     def build(self, *, prefix: Sequence[int], suffix: Sequence[int] = ()) -> tuple[int, ...]:
         return build_prompt(self.sentinels, self.layout, prefix=prefix, suffix=suffix)

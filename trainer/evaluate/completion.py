@@ -39,9 +39,9 @@ class KindFigures:
     by_source: dict[str, Means]
 
 
-def answer_tasks(bundle: Path, tasks: Sequence[Task]) -> list[Answer]:
-    """Complete every task greedily with the bundle's model, and with the baselines."""
-    proposed = asyncio.run(_ask_all(bundle, tasks)) if tasks else []
+def answer_tasks(model: Path, tasks: Sequence[Task]) -> list[Answer]:
+    """Complete every task greedily with the model, and with the baselines."""
+    proposed = asyncio.run(_ask_all(model, tasks)) if tasks else []
     progress = tqdm(zip(tasks, proposed, strict=True), desc="scores", total=len(tasks), unit="task", delay=2)
     return [_answer(task, text) for task, text in progress]
 
@@ -59,8 +59,8 @@ def figures_by_kind(answers: Sequence[Answer]) -> dict[str, KindFigures]:
     return {kind: _kind_figures(group) for kind, group in groups.items()}
 
 
-async def _ask_all(bundle: Path, tasks: Sequence[Task]) -> list[str]:
-    async with open_respondent(bundle) as respondent:
+async def _ask_all(model: Path, tasks: Sequence[Task]) -> list[str]:
+    async with open_respondent(model) as respondent:
         return [await respondent.answer(task) for task in tqdm(tasks, desc="completion", unit="task", delay=2)]
 
 

@@ -1,4 +1,4 @@
-"""The figures of one bundle: measured, written as JSON, read again. Owns which text is judged."""
+"""The figures of one model: measured, written as JSON, read again. Owns which text is judged."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import torch
 from tqdm import tqdm
 
 from lsp_server.errors import CorpusError, EvaluationError
-from lsp_server.model.bundle import open_bundle
-from lsp_server.model.weights import load_gpt2
 from trainer.config import EvaluateConfig, Recipe
 from trainer.corpus import Document, read_documents
 from trainer.evaluate.baselines import xz_bits_per_byte
 from trainer.evaluate.completion import MODEL, Answer, KindFigures, answer_tasks, draw_all_tasks, figures_by_kind
-from trainer.evaluate.likelihood import Likelihood, score
+from trainer.evaluate.likelihood import Likelihood, open_scorer
 from trainer.evaluate.metrics import Mean, Means
 from trainer.folders import write_whole
 
@@ -31,7 +29,7 @@ _CONTEXT_SHOWN = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a bundle is worth on text it never saw. Shares and accuracies from 0 to 1."""
+    """What a model is worth on text it never saw. Shares and accuracies from 0 to 1."""
 
     num_documents: int
     num_bytes: int
@@ -55,12 +53,12 @@ class Figures:
 
 
 def evaluate(recipe: Recipe, run_dir: Path) -> Figures:
-    """Judge a run's bundle on the corpus's held-out part; writes the figures and every answer.
+    """Judge a run's model on the corpus's held-out part; writes the figures and every answer.
 
     Raises: CorpusError when nothing was held out.
     """
     documents = draw_documents(read_documents(run_dir / "corpus", "heldout"), recipe.evaluate.max_bytes)
-    figures, answers = evaluate_bundle(run_dir / "bundle", documents, recipe.evaluate, recipe.seed)
+    figures, answers = evaluate_model(run_dir / "bundle", documents, recipe.evaluate, recipe.seed)
     write_figures(run_dir / "evaluation", figures, answers)
     return figures
 
@@ -115,13 +113,16 @@ def draw_documents(documents: Iterable[Document], max_bytes: int) -> list[Docume
     return drawn
 
 
-def evaluate_bundle(
-    bundle: Path, documents: Sequence[Document], config: EvaluateConfig, seed: int
+def evaluate_model(
+    model: Path, documents: Sequence[Document], config: EvaluateConfig, seed: int
 ) -> tuple[Figures, list[Answer]]:
-    """Measure a bundle on documents, beside the baselines on the same text."""
-    by_source = _likelihood_by_source(bundle, documents)
+    """Measure a bundle or a model from the Hub on documents, beside the baselines on the same text.
+
+    Raises: BundleError when the folder holds no model that can be run.
+    """
+    by_source = _likelihood_by_source(model, documents)
     total = sum(by_source.values(), Likelihood())
-    answers = answer_tasks(bundle, draw_all_tasks(documents, config.kinds, config.tasks, seed))
+    answers = answer_tasks(model, draw_all_tasks(documents, config.kinds, config.tasks, seed))
     figures = Figures(
         num_documents=len(documents),
         num_bytes=total.num_bytes,
@@ -134,14 +135,12 @@ def evaluate_bundle(
     return figures, answers
 
 
-def _likelihood_by_source(bundle: Path, documents: Sequence[Document]) -> dict[str, Likelihood]:
-    opened = open_bundle(bundle)
-    tokenizer = opened.load_tokenizer()
-    network = load_gpt2(opened, "cuda" if torch.cuda.is_available() else "cpu")
+def _likelihood_by_source(model: Path, documents: Sequence[Document]) -> dict[str, Likelihood]:
+    scorer = open_scorer(model, "cuda" if torch.cuda.is_available() else "cpu")
     by_source: dict[str, Likelihood] = defaultdict(Likelihood)
     for document in tqdm(documents, desc="bits per byte", unit="file", delay=2):
         if document.text:
-            by_source[document.source] += score(network, tokenizer, document.text.replace("\r\n", "\n"))
+            by_source[document.source] += scorer.score(document.text.replace("\r\n", "\n"))
     return by_source
 
 

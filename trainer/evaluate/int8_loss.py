@@ -19,7 +19,7 @@ from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.int8_weights import from_int8, to_int8
 from lsp_server.model.weights import load_gpt2
 from trainer.corpus import Document
-from trainer.evaluate.likelihood import Likelihood, Predict, predict_with, score_with
+from trainer.evaluate.likelihood import Likelihood, Predict, Scorer, predict_with
 
 MEASURED_BYTES = 200_000
 
@@ -52,8 +52,14 @@ def predict_natively(network: GPT2) -> Predict:
 def bits_per_byte(bundle: Path, predict: Predict, documents: Sequence[Document], name: str) -> float:
     """Of all documents together."""
     opened = open_bundle(bundle)
-    tokenizer, window = opened.load_tokenizer(), int(opened.config["n_positions"])
+    tokenizer = opened.load_tokenizer()
+    scorer = Scorer(
+        predict=predict,
+        context_tokens=int(opened.config["n_positions"]),
+        tokenizer=tokenizer,
+        first_id=tokenizer.end_of_text,
+    )
     total = Likelihood()
     for document in tqdm(documents, desc=f"bits per byte, {name}", unit="file", delay=2):
-        total += score_with(predict, window, tokenizer, document.text)
+        total += scorer.score(document.text)
     return total.bits_per_byte

@@ -1,10 +1,10 @@
-"""A bundle's model behind the shipped engine, asked in the three ways that tests need. Judges nothing.
+"""A model behind the shipped engine, asked in the three ways that tests need. Judges nothing.
 
     suggest   as an editor asks: the window, the engine's stop rules and the trimming of `lsp_server.completion`
     infill    the trained layout with its suffix, until the model itself ends the middle
     go_on     the trained layout without a suffix, until the model ends the file or a caller's stop text comes
 
-The last two cut text to the bundle's own budgets, and leave half the window for the answer at most.
+The last two cut text to the model's own budgets, and leave half the window for the answer at most.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 from lsp_server.assembly import make_engine, open_completer
 from lsp_server.completion.completer import Completer
 from lsp_server.completion.snapshot import Snapshot
+from lsp_server.completion.window import Encoder
 from lsp_server.engine.api import MAX_CANDIDATES, CompletionRequest, Engine, SamplingParams, StopRule
 from lsp_server.engine.choice import EngineChoice
-from lsp_server.model.bundle import open_bundle
-from lsp_server.model.prompt import PromptLayout, Sentinels, build_prompt
-from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.model.opening import open_model
+from lsp_server.model.prompt import PromptBuilder
 from lsp_server.settings import LengthMode, Settings
 from trainer.evaluate.tasks import Task
 
@@ -46,26 +46,23 @@ class Draw:
 class Respondent:
     """Asks one loaded model; made by `open_respondent`."""
 
-    def __init__(
-        self, engine: Engine, completer: Completer, tokenizer: CodeTokenizer, layout: PromptLayout, sentinels: Sentinels
-    ) -> None:
+    def __init__(self, engine: Engine, completer: Completer, tokenizer: Encoder, prompts: PromptBuilder) -> None:
         self._engine = engine
         self._completer = completer
         self._tokenizer = tokenizer
-        self._layout = layout
-        self._sentinels = sentinels
+        self._prompts = prompts
         self._num_asked = 0
 
     async def answer(self, task: Task) -> str:
         """The greedy answer to a completion task."""
         if task.kind == "span":
-            return (await self.infill(task.before, task.after, Draw(max_new_tokens=self._layout.new_tokens)))[0]
+            return (await self.infill(task.before, task.after, Draw(max_new_tokens=self._prompts.new_tokens)))[0]
         return await self._suggest(task)
 
     async def _suggest(self, task: Task) -> str:
         settings = Settings(length=LengthMode.LINE, temperature=0.0, deadline_ms=DEADLINE_MS)
         if task.kind == "block":
-            most = min(self._layout.new_tokens, _HIGHEST_MAX_NEW_TOKENS)
+            most = min(self._prompts.new_tokens, _HIGHEST_MAX_NEW_TOKENS)
             settings = replace(settings, length=LengthMode.BLOCK, max_new_tokens=most)
         snapshot = Snapshot(uri=self._name(), language="python", text=task.before + task.after, offset=len(task.before))
         suggestions = await self._completer.suggest(snapshot, settings, automatic=True)
@@ -80,10 +77,8 @@ class Respondent:
         return await self._ask(before, "", draw, stops)
 
     async def _ask(self, before: str, after: str, draw: Draw, stops: Sequence[str]) -> list[str]:
-        layout = self._budget(draw.max_new_tokens)
-        prompt_ids = build_prompt(
-            self._sentinels, layout, prefix=self._tokenizer.encode(before), suffix=self._tokenizer.encode(after)
-        )
+        prompts = self._prompts.with_new_tokens(draw.max_new_tokens)
+        prompt_ids = prompts.build(prefix=self._tokenizer.encode(before), suffix=self._tokenizer.encode(after))
         answers: list[str] = []
         while len(answers) < draw.num:
             request = CompletionRequest(
@@ -92,7 +87,7 @@ class Respondent:
                 sampling=SamplingParams(
                     temperature=draw.temperature,
                     top_p=draw.top_p,
-                    max_new_tokens=min(draw.max_new_tokens, layout.context_tokens - len(prompt_ids)),
+                    max_new_tokens=min(draw.max_new_tokens, prompts.context_tokens - len(prompt_ids)),
                     num_candidates=min(MAX_CANDIDATES, draw.num - len(answers)),
                     seed=draw.seed + len(answers),
                 ),
@@ -100,13 +95,6 @@ class Respondent:
             )
             answers += await _Listener(stops, request.sampling.num_candidates).complete(self._engine, request)
         return answers
-
-    def _budget(self, max_new_tokens: int) -> PromptLayout:
-        """The bundle's layout with room for the answer, and the suffix in no more than its share of what is left."""
-        layout = self._layout
-        new_tokens = max(1, min(max_new_tokens, layout.context_tokens // 2))
-        suffix = min(layout.suffix_tokens, (layout.context_tokens - new_tokens) // 2)
-        return replace(layout, new_tokens=new_tokens, suffix_tokens=suffix, neighbour_tokens=0)
 
     def _name(self) -> str:
         """A document of its own for each question, so that none takes another's place."""
@@ -151,12 +139,11 @@ def before_stop(text: str, stops: Sequence[str]) -> str:
 
 @asynccontextmanager
 async def open_respondent(path: Path | None, device: str = "auto") -> AsyncIterator[Respondent]:
-    """A bundle's model, loaded; None is the embedded one. Raises: BundleError, EngineError."""
-    bundle = open_bundle(path)
-    engine = make_engine(EngineChoice(model=bundle.path, device=device), in_process=True)
+    """A bundle's model or one from the Hub, loaded; None is the embedded one. Raises: BundleError, EngineError."""
+    model = open_model(path)
+    engine = make_engine(EngineChoice(model=model.path, device=device), in_process=True)
     try:
         await engine.reload(None)  # has its turn when the model is loaded; a completion before that would be refused
-        completer = open_completer(bundle.path, engine)
-        yield Respondent(engine, completer, bundle.load_tokenizer(), bundle.layout, bundle.sentinels)
+        yield Respondent(engine, open_completer(model.path, engine), model.load_tokenizer(), model.prompts)
     finally:
         await engine.close()

@@ -32,11 +32,13 @@ def test_the_layout(prompts: PsmPrompts, prefix: list[int], suffix: list[int], e
     assert prompts.build(prefix=prefix, suffix=suffix) == expected
 
 
-@given(prefix=ids, suffix=ids, has_bos=st.booleans(), has_family=st.booleans())
+@given(prefix=ids, suffix=ids, has_bos=st.booleans(), has_family=st.booleans(), new_tokens=st.integers(1, 99))
 def test_a_prompt_leaves_room_for_the_answer_and_a_prefix_within_its_budget_is_whole(
-    prefix: list[int], suffix: list[int], has_bos: bool, has_family: bool
+    prefix: list[int], suffix: list[int], has_bos: bool, has_family: bool, new_tokens: int
 ) -> None:
     prompts = replace(PROMPTS, bos=(BOS,) if has_bos else (), fim=PROMPTS.fim if has_family else None)
+    prompts = prompts.with_new_tokens(new_tokens)
+    assert prompts.new_tokens == min(new_tokens, 32)
     prompt = prompts.build(prefix=prefix, suffix=suffix)
     assert 0 < len(prompt) <= prompts.context_tokens - prompts.new_tokens
     kept = tuple(prefix[-prompts.prefix_tokens :])

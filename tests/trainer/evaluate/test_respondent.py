@@ -18,10 +18,9 @@ LAYOUT = PromptLayout(context_tokens=64, new_tokens=16, suffix_tokens=12)
 
 
 def respondent(engine: FakeEngine, tokenizer: CodeTokenizer) -> Respondent:
-    sentinels = Sentinels.of(tokenizer)
-    prompts = SpmPrompts(sentinels=sentinels, layout=LAYOUT)
+    prompts = SpmPrompts(sentinels=Sentinels.of(tokenizer), layout=LAYOUT)
     completer = Completer(engine=engine, tokenizer=tokenizer, prompts=prompts)
-    return Respondent(engine, completer, tokenizer, LAYOUT, sentinels)
+    return Respondent(engine, completer, tokenizer, prompts)
 
 
 def saying(*pieces: str) -> Script:

@@ -14,7 +14,7 @@ from lsp_server.errors import CorpusError
 from lsp_server.model.gpt2 import GPT2, GPT2Config
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.cli import main
-from trainer.evaluate.likelihood import Likelihood, score
+from trainer.evaluate.likelihood import Likelihood, scorer_of
 from trainer.ladder import rungs
 from trainer.ladder.heldout import HeldOut, network_nats
 from trainer.ladder.report import render_table
@@ -133,7 +133,7 @@ def test_windows_read_together_cost_what_they_cost_alone(code_tokenizer: CodeTok
     texts = ["value = 1\n" * 9, "return x", "def f(a, b):\n    return a\n" * 3]
     ids = [np.asarray([code_tokenizer.end_of_text, *code_tokenizer.encode(text)]) for text in texts]
 
-    alone = sum((score(network, code_tokenizer, text) for text in texts), Likelihood())
+    alone = sum((scorer_of(network, code_tokenizer).score(text) for text in texts), Likelihood())
 
     assert network_nats(network, ids, 16) == pytest.approx(alone.nats, rel=1e-4)
     heldout = HeldOut(documents=tuple(ids), num_bytes=alone.num_bytes)

@@ -65,6 +65,8 @@ def test_a_tuned_gpt2_becomes_a_bundle_that_completes(
 
     bundle = open_bundle(run_dir / "bundle")
     assert bundle.provenance["pretrained"] == "tiny-gpt2"
+    card = (run_dir / "bundle" / "README.md").read_text()
+    assert "Fine-tuned by adapters of rank 4 (LoRA) from `tiny-gpt2`. 50% of the rows replayed `project`." in card
     ids = torch.tensor([[0, 7, 9, 301, 302]])
     reference = AutoModelForCausalLM.from_pretrained(run_dir / "bundle", dtype=torch.float32)
     torch.testing.assert_close(load_gpt2(bundle)(ids), reference(ids).logits, atol=1e-4, rtol=1e-4)
@@ -89,7 +91,14 @@ def test_another_family_becomes_a_transformers_folder(
 ) -> None:
     run_dir = tmp_path / "run"
     assert run(recipe, run_dir, f"model.pretrained={llama_folder}") == 0
-    assert "left out" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "bits a byte" in told
+    assert "left out" not in told
+    card = (run_dir / "bundle" / "README.md").read_text()
+    assert "It is a llama: 2 layers" in card
+    assert "Fine-tuned in full from `tiny-llama`." in card
+    assert "| block (1 tasks) |" in card
+    assert "drafts.safetensors" not in card
 
     tokenizer = AutoTokenizer.from_pretrained(run_dir / "bundle")
     model = AutoModelForCausalLM.from_pretrained(run_dir / "bundle")
@@ -113,3 +122,24 @@ def test_a_run_stops_when_the_held_out_loss_stops_falling_and_exports_the_best(
     progress = json.loads((last / "progress.json").read_text())
     assert progress["step"] == progress["best_step"] + 3 < 40
     assert open_bundle(run_dir / "bundle").provenance["steps"] == progress["best_step"]
+
+
+def test_what_is_replayed_is_packed_again_when_it_changes_and_a_checkpoint_of_before_is_refused(
+    recipe: Path,
+    gpt2_folder: Path,
+    tmp_path: Path,
+    write_files: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_dir = tmp_path / "run"
+    replayed = write_files(tmp_path / "base", {"one.py": TEXTS[0] * 9, "two.py": TEXTS[1] * 9})
+    changes = [f"model.pretrained={gpt2_folder}", f"tuning.replay_sources=['{replayed}']", "tuning.replay_share=0.5"]
+    assert run(recipe, run_dir, *changes) == 0
+    before = read_index(run_dir / "replay" / "packed")["content_hash"]
+    assert run(recipe, run_dir, *changes) == 0
+    assert "pack: unchanged" in capsys.readouterr().out
+
+    (replayed / "one.py").write_text(TEXTS[2] * 9)
+    assert run(recipe, run_dir, *changes) == 2
+    assert read_index(run_dir / "replay" / "packed")["content_hash"] != before
+    assert "was trained with replay" in capsys.readouterr().err
