@@ -38,6 +38,10 @@ class SettingsError(ParrotletError):
     """A setting or a sampling value is unknown or out of range."""
 
 
+class BusyError(ParrotletError):
+    """Another process works in the same folder."""
+
+
 class RecipeError(ParrotletError):
     """A training recipe has an unknown key or a value that cannot work."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,8 +10,7 @@ from pathlib import Path, PurePath
 from string import Template
 from typing import Any
 
-from safetensors import safe_open
-
+from lsp_server.errors import CheckpointError
 from lsp_server.model.bundle import MODEL_CARD, Bundle, seal_bundle
 from lsp_server.model.hub_folder import HubModel
 from lsp_server.model.opening import open_model
@@ -23,8 +22,8 @@ from trainer.evaluate.code.pass_at_k import CodeFigures
 from trainer.evaluate.code.results import read_results
 from trainer.evaluate.completion import KindFigures
 from trainer.evaluate.metrics import Mean
-from trainer.export import provenance
 from trainer.folders import whole_folder
+from trainer.tuning.settings import PROVENANCE
 
 _TEMPLATE = Path(__file__).parent / "card_template.md"
 _DRAFTS = """
@@ -41,10 +40,10 @@ def write_card(recipe: Recipe, run_dir: Path) -> Path:
     model = open_model(run_dir / "bundle")
     manifest, figures = read_manifest(run_dir / "corpus"), read_figures(run_dir)
     code = read_results(run_dir / "evaluation")
-    made_from = provenance(recipe, run_dir)
+    made_from = _provenance(model)
     values = {
         "run": recipe.run,
-        **_model_values(model),
+        **_model_values(model, made_from),
         **_figure_values(figures, code),
         **_training_values(recipe, made_from),
         **_data_values(recipe, manifest),
@@ -60,10 +59,20 @@ def write_card(recipe: Recipe, run_dir: Path) -> Path:
     return model.path / MODEL_CARD
 
 
-def _model_values(model: Bundle | HubModel) -> dict[str, object]:
+def _provenance(model: Bundle | HubModel) -> Mapping[str, Any]:  # Any: JSON
+    if isinstance(model, Bundle):
+        return model.provenance
+    path = model.path / PROVENANCE
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): run `parrotlet-train export` again") from error
+
+
+def _model_values(model: Bundle | HubModel, made_from: Mapping[str, Any]) -> dict[str, object]:
     prompts = model.prompts
     return {
-        **(_shape_of_ours(model.config) if isinstance(model, Bundle) else _shape_of_hub(model)),
+        **(_shape_of_ours(model.config) if isinstance(model, Bundle) else _shape_of_hub(model, made_from)),
         "window": prompts.context_tokens,
         "suffix_tokens": prompts.suffix_tokens,
         "prefix_tokens": prompts.prefix_tokens,
@@ -88,25 +97,16 @@ def _shape_of_ours(config: Mapping[str, Any]) -> dict[str, object]:  # Any: JSON
     }
 
 
-def _shape_of_hub(model: HubModel) -> dict[str, object]:
+def _shape_of_hub(model: HubModel, made_from: Mapping[str, Any]) -> dict[str, object]:
     config = model.config
     return {
         "network": f"{model.model_type}: {config.get('num_hidden_layers')} layers, width {config.get('hidden_size')}",
         "vocabulary": f"{model.vocab_size:,}",
-        "parameters": f"{_num_stored(model.path) / 1e6:.1f}",
+        "parameters": f"{made_from['parameters'] / 1e6:.1f}",
         "dtype": config.get("dtype", "float32"),
         "prompt": "`<|fim_prefix|>` prefix `<|fim_suffix|>` suffix `<|fim_middle|>`",
         "drafts": "",
     }
-
-
-def _num_stored(folder: Path) -> int:
-    """Numbers in a folder's weights; the files' heads tell their shapes."""
-    total = 0
-    for file in folder.glob("*.safetensors"):
-        with safe_open(file, framework="numpy") as weights:
-            total += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
-    return total
 
 
 def _figure_values(figures: Figures, code: Mapping[str, CodeFigures]) -> dict[str, object]:

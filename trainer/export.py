@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from trainer.folders import whole_folder
 from trainer.network import network_config
 from trainer.ngrams import count_ngrams
 from trainer.packing import TokenStream, read_index
+from trainer.tuning.settings import PROVENANCE
 
 DTYPE = torch.float16
 """Half the bytes of fp32, three more bits of precision than bf16; GPT-2's weights are far inside its range."""
@@ -48,6 +50,8 @@ def _write(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer, folder: Path
         network = as_gpt2(model)
         if network is None:
             save_folder(model.to(own_dtype(recipe.model)), tokenizer, run_dir / "tokenizer" / "tokenizer.json", folder)
+            made_from = {**_provenance(recipe, run_dir), "parameters": model.num_parameters()}
+            (folder / PROVENANCE).write_text(json.dumps(made_from, indent=2) + "\n", encoding="utf-8")
             return
     else:
         network = _own_network(recipe, tokenizer.vocab_size, state)
@@ -56,7 +60,7 @@ def _write(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer, folder: Path
         network=network,
         tokenizer=tokenizer,
         layout=_layout(recipe),
-        provenance=provenance(recipe, run_dir),
+        provenance=_provenance(recipe, run_dir),
         dtype=DTYPE,
         drafts=_drafts(run_dir, tokenizer),
     )
@@ -96,8 +100,8 @@ def _weights(recipe: Recipe, run_dir: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{weights} cannot be read ({error}): delete {checkpoint}, and run fit again") from error
 
 
-def provenance(recipe: Recipe, run_dir: Path) -> dict[str, Any]:  # Any: JSON
-    """Where the weights that the recipe exports come from. Raises: CheckpointError when there is no checkpoint."""
+def _provenance(recipe: Recipe, run_dir: Path) -> dict[str, Any]:  # Any: JSON
+    """Where the weights that the recipe exports come from."""
     checkpoint, _ = weights_to_export(run_dir / "checkpoints", recipe.fit)
     progress, _ = read_progress(checkpoint)
     origin: dict[str, Any] = {

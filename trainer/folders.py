@@ -1,4 +1,7 @@
-"""Folders and files that appear whole or not at all: written beside their place, and renamed when finished."""
+"""Folders and files that appear whole or not at all: written beside their place, and renamed when finished.
+
+A folder that is worked in for a while belongs to one process.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from lsp_server.errors import BusyError
+from lsp_server.file_lock import FileLock
+
+
+@contextmanager
+def claimed(folder: Path, lock: Path) -> Iterator[None]:
+    """Until the block ends, or this process dies, nobody else who asks gets `folder`; the empty file `lock` stays.
+
+    Raises: BusyError when somebody has it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock) as claim:
+        if not claim.try_acquire():
+            raise BusyError(f"another process works in {folder}: wait for it, or choose another folder")
+        yield
 
 
 @contextmanager

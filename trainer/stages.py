@@ -9,13 +9,15 @@ whose inputs have not changed since is not run again.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from lsp_server.errors import CorpusError
 from trainer.config import Recipe, digest
-from trainer.folders import write_whole
+from trainer.folders import claimed, write_whole
 
 STATE = "stages.json"
 
@@ -34,13 +36,21 @@ class Stage:
 
 
 def run_stage(stage: Stage, recipe: Recipe, run_dir: Path) -> str:
-    """Run one stage and record it. Raises: what the stage raises; nothing is recorded then."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    _record(run_dir, stage.name, None)
-    inputs = stage.inputs(recipe, run_dir)
-    summary = stage.run(recipe, run_dir)
-    _record(run_dir, stage.name, inputs)
+    """Run one stage and record it.
+
+    Raises: what the stage raises; nothing is recorded then. BusyError while another process runs a stage there.
+    """
+    with _claimed(run_dir):
+        _record(run_dir, stage.name, None)
+        inputs = stage.inputs(recipe, run_dir)
+        summary = stage.run(recipe, run_dir)
+        _record(run_dir, stage.name, inputs)
     return summary
+
+
+def _claimed(run_dir: Path) -> AbstractContextManager[None]:
+    """Of the processes of `accelerate launch`, which work together, the first one asks."""
+    return nullcontext() if os.environ.get("RANK", "0") != "0" else claimed(run_dir, run_dir / ".lock")
 
 
 def is_finished(stage: Stage, recipe: Recipe, run_dir: Path) -> bool:

@@ -15,11 +15,11 @@ from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineSta
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.connection import Connection, UnreachableError
 from lsp_server.engine.endpoint import Endpoint, endpoint_of
-from lsp_server.engine.file_lock import FileLock
 from lsp_server.engine.launcher import DEFAULT_IDLE_MINUTES, START_SECONDS, engine_command, start_engine
 from lsp_server.engine.messages import Message
 from lsp_server.engine.wire import WireError
 from lsp_server.errors import EngineError, EngineUnavailableError
+from lsp_server.file_lock import FileLock
 
 T = TypeVar("T")
 RETRY_SECONDS = 10.0

@@ -15,11 +15,11 @@ from itertools import count
 from lsp_server.engine.address import EngineAddress, EngineIdentity
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.endpoint import Endpoint, endpoint_of
-from lsp_server.engine.file_lock import FileLock
 from lsp_server.engine.launcher import DEFAULT_IDLE_MINUTES, READY_LINE
 from lsp_server.engine.local import LocalEngine
 from lsp_server.engine.session import Session
 from lsp_server.errors import ParrotletError, SettingsError
+from lsp_server.file_lock import FileLock
 
 logger = logging.getLogger(__name__)
 

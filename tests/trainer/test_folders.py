@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.folders import whole_file, whole_folder, write_whole
+from lsp_server.errors import BusyError
+from trainer.folders import claimed, whole_file, whole_folder, write_whole
 
 
 def test_a_folder_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
@@ -45,3 +46,11 @@ def test_a_file_keeps_the_end_of_its_name_while_it_is_written_and_appears_when_w
     write_whole(file, "newer")
     assert [path.name for path in file.parent.iterdir()] == ["plot.svg"]
     assert file.read_text() == "newer"
+
+
+def test_a_folder_belongs_to_one_at_a_time(tmp_path: Path) -> None:
+    lock = tmp_path / "deep" / "lock"
+    with claimed(tmp_path, lock), pytest.raises(BusyError, match="another process works in"):
+        claimed(tmp_path, lock).__enter__()
+    with claimed(tmp_path, lock):
+        pass

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lsp_server.errors import BusyError
 from trainer.config import CorpusConfig, Recipe
 from trainer.stages import STAGES, Stage, is_finished, run_chain, run_stage
 
@@ -89,3 +90,21 @@ def test_tokenizer_follows_the_corpus_and_its_own_settings(tmp_path: Path, write
     run_stage(corpus, recipe, run_dir)
     assert tokenizer.inputs(recipe, run_dir) != before
     assert not is_finished(pack, recipe, run_dir)
+
+
+@pytest.mark.parametrize(("rank", "is_refused"), [(None, True), ("0", True), ("1", False)])
+def test_a_run_folder_belongs_to_one_process_or_to_those_that_were_launched_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str | None, is_refused: bool
+) -> None:
+    def run_within(recipe: Recipe, run_dir: Path) -> str:
+        if rank is not None:
+            monkeypatch.setenv("RANK", rank)
+        inner = Stage(name="inner", output="inner", inputs=lambda *_: "", run=lambda *_: "done")
+        if not is_refused:
+            return run_stage(inner, recipe, run_dir)
+        with pytest.raises(BusyError, match="another process works in"):
+            run_stage(inner, recipe, run_dir)
+        return "refused"
+
+    outer = Stage(name="outer", output="outer", inputs=lambda *_: "", run=run_within)
+    assert run_stage(outer, RECIPE, tmp_path) == ("refused" if is_refused else "done")

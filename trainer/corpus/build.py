@@ -13,7 +13,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -36,6 +36,7 @@ from trainer.corpus.source import Source
 from trainer.corpus.sources import find_sources
 from trainer.corpus.units import UNIT_BYTES, Unit, cut
 from trainer.corpus.work import JudgeUnit, ShardPlan, write_shard
+from trainer.folders import claimed
 
 _SMALL = UNIT_BYTES // 4
 """Candidates of fewer bytes in all are judged in this process: starting others takes longer."""
@@ -58,15 +59,22 @@ def build_corpus(config: CorpusConfig, out: Path, workers: int | None = None) ->
     """Build the corpus that `config` describes into the folder `out`, and return its manifest.
 
     The result does not depend on the number of processes.
-    Raises: CorpusError for a source that cannot be read, or when fewer than `min_documents` are left to train on.
+    Raises: CorpusError for a source that cannot be read, or when fewer than `min_documents` are left to train on;
+    BusyError while another process builds there.
     """
-    job = prepare(config, out)
     workers = workers or pool.default_workers()
     try:
-        num_units = _judge_all(job, workers)
-        return gather(job, num_units, workers)
+        with claim(out):
+            job = prepare(config, out)
+            num_units = _judge_all(job, workers)
+            return gather(job, num_units, workers)
     except OSError as error:
         raise CorpusError(f"corpus {out} cannot be written: {error}; free space or choose --out") from error
+
+
+def claim(out: Path) -> AbstractContextManager[None]:
+    """One process at a time builds `out`. Raises: BusyError."""
+    return claimed(out, out.with_name(f".{out.name}.lock"))
 
 
 def prepare(config: CorpusConfig, out: Path) -> Job:

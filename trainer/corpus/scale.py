@@ -61,10 +61,15 @@ def run_pipeline(
     """Build a corpus by `tasks` tasks of an executor, by default processes of this machine.
 
     Raises: CorpusError without datatrove, or when a task failed; running it again goes on from what is finished.
+    BusyError while another process of this machine builds there.
     """
+    with build.claim(out):
+        return _run_pipeline(config, out, tasks, executor or _local_executor())
+
+
+def _run_pipeline(config: CorpusConfig, out: Path, tasks: int, make: Callable[..., Any]) -> CorpusManifest:
     job = build.prepare(config, out)
     logs = out.with_name(f".{out.name}.logs") / job.inputs_hash[:16]
-    make = executor or _local_executor()
     judged = make(pipeline=[JudgeShare(config=config, out=out)], tasks=tasks, logging_dir=str(logs / "judge"))
     gathered = make(
         pipeline=[Gather(config=config, out=out)], tasks=1, logging_dir=str(logs / "gather"), depends=judged

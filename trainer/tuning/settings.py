@@ -8,6 +8,9 @@ from typing import Literal
 from lsp_server.errors import RecipeError
 from trainer.limits import require
 
+PROVENANCE = "provenance.json"
+"""In a tuned model's transformers folder: what a bundle of ours has in its manifest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningConfig:

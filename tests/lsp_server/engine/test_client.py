@@ -20,7 +20,6 @@ from lsp_server.engine.address import EngineAddress, EngineIdentity
 from lsp_server.engine.api import CompletionRequest, EngineState, EngineStatus, SamplingParams, StopRule
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.client import EngineClient
-from lsp_server.engine.file_lock import FileLock
 from lsp_server.engine.local import LocalEngine
 from lsp_server.errors import (
     BundleError,
@@ -29,6 +28,7 @@ from lsp_server.errors import (
     PromptError,
     SettingsError,
 )
+from lsp_server.file_lock import FileLock
 
 HERE = Path(__file__).parent
 WAIT_SECONDS = 60.0

@@ -32,4 +32,4 @@ def test_two_workers_make_the_corpus_of_one_process(
         for name in ("alone", "shared")
     ]
     assert files[0] == files[1]
-    assert [entry.name for entry in (tmp_path / "shared").iterdir()] == ["corpus"]
+    assert sorted(entry.name for entry in (tmp_path / "shared").iterdir()) == [".corpus.lock", "corpus"]

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lsp_server.engine.file_lock import FileLock
+from lsp_server.file_lock import FileLock
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, pathlib
-from lsp_server.engine.file_lock import FileLock
+from lsp_server.file_lock import FileLock
 lock = FileLock(pathlib.Path(sys.argv[1]))
 print(lock.try_acquire(), flush=True)
 sys.stdin.read()
