@@ -24,6 +24,7 @@ class CorpusConfig:
     licences: Literal["any", "permissive"] = "any"
     """`permissive` keeps MIT, BSD, Apache, ISC and PSF files only; needed for a model that is passed on."""
     extensions: tuple[str, ...] = (".py",)
+    """Of `.ipynb` the code cells are taken."""
     max_file_bytes: int = 1024 * 1024
     """Larger files are data, not code: they are counted and never opened."""
     max_bytes_per_source: int = 0

@@ -31,6 +31,8 @@ SOURCES = {
     "malformed_row": "rows without text",
     "binary": "a null byte, as git decides",
     "not_utf8": "UTF-8 only",
+    "malformed_notebook": "nbformat 3 or 4",
+    "foreign_notebook": "notebooks of Python only",
     "empty": "nothing but white space",
     "long_lines": f"longest and mean line: {_BIGCODE}; first in GPT-Codex's corpus",
     "few_letters": f"share of letters and digits: {_BIGCODE}; CodeParrot has the same",

@@ -13,6 +13,7 @@ from trainer.corpus import filters, licences
 from trainer.corpus.config import CorpusConfig
 from trainer.corpus.contamination import Benchmarks, load_problems
 from trainer.corpus.languages import language_of
+from trainer.corpus.notebooks import code_of, is_notebook
 from trainer.corpus.reserved import is_reserved_path, is_reserved_source
 from trainer.corpus.secrets import find_secrets
 from trainer.corpus.store import Document
@@ -49,6 +50,8 @@ class Judge:
         except OSError as error:
             return Verdict(reason="unreadable", detail=error.strerror or type(error).__name__)
         text, problem = filters.decode(content)
+        if not problem and is_notebook(candidate.path):
+            text, problem = code_of(text)
         return Verdict(reason=problem) if problem else self._judge_text(unit, candidate, text)
 
     def _judge_unopened(self, unit: Unit, candidate: Candidate) -> str | None:

@@ -33,6 +33,7 @@ _ENDINGS = {
     "Java": ".java",
     "JavaScript": ".js .mjs .cjs .jsx",
     "Julia": ".jl",
+    "Jupyter Notebook": ".ipynb",
     "Kotlin": ".kt .kts",
     "Lua": ".lua",
     "Markdown": ".md .markdown",
@@ -72,6 +73,6 @@ def language_of(path: str) -> str:
 
 def comment_style(language: str) -> CommentStyle:
     """`python`: `#` and docstrings; `c`: `//` and `/* */`; `none`: comments are not counted."""
-    if language in ("Python", "Cython"):
+    if language in ("Python", "Cython", "Jupyter Notebook"):
         return "python"
     return "c" if language in _C_LIKE else "none"
