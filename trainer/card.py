@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 from lsp_server.errors import CheckpointError
-from lsp_server.model.bundle import MODEL_CARD, Bundle, seal_bundle
+from lsp_server.model.bundle import EMBEDDED, MODEL_CARD, Bundle, seal_bundle
 from lsp_server.model.hub_folder import HubModel
 from lsp_server.model.opening import open_model
 from trainer.arithmetic import gpt2_parameters
@@ -173,7 +173,9 @@ def _origin(recipe: Recipe, made_from: Mapping[str, Any]) -> str:  # Any: JSON
         return "Trained from random weights."
     tuning = recipe.tuning
     how = f"by adapters of rank {tuning.rank} (LoRA)" if tuning.method == "lora" else "in full"
-    parts = [f"Fine-tuned {how} from `{made_from['pretrained']}`."]
+    before = made_from.get("tokens_before", 0)
+    seen = f", which had seen {before / 1e6:.1f} million tokens" if before else ""
+    parts = [f"Fine-tuned {how} from `{made_from['pretrained']}`{seen}."]
     if tuning.replay_sources:
         sources = ", ".join(f"`{PurePath(source).name}`" for source in tuning.replay_sources)  # no paths in a model
         parts.append(f"{tuning.replay_share:.0%} of the rows replayed {sources}.")
@@ -189,9 +191,21 @@ def _data_values(recipe: Recipe, manifest: CorpusManifest) -> dict[str, object]:
         "train_files": f"{manifest.num_documents('train'):,}",
         "train_mb": f"{manifest.num_bytes('train') / 1e6:.1f}",
         "corpus_hash": manifest.corpus_hash,
-        "trained_on": _table([each for each in manifest.sources if not each["heldout"]]),
+        "trained_on": _table([each for each in manifest.sources if not each["heldout"]]) + _trained_on_before(recipe),
         "held_out": _table([each for each in manifest.sources if each["heldout"]]),
     }
+
+
+def _trained_on_before(recipe: Recipe) -> str:
+    """What a tuned model's base says that it was trained on, where its card says so."""
+    name = recipe.model.pretrained
+    folder = EMBEDDED if name == "embedded" else Path(name).expanduser()
+    try:
+        card = (folder / MODEL_CARD).read_text(encoding="utf-8") if name else ""
+    except OSError:
+        return ""
+    said = card.partition("\n## Trained on\n")[2].partition("\n## ")[0].strip()
+    return f"\n\nThe model that it goes on from was trained on:\n\n{said}" if said else ""
 
 
 def _table(sources: list[dict[str, Any]]) -> str:  # Any: JSON

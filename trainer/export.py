@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lsp_server.errors import CheckpointError
+from lsp_server.model.bundle import MANIFEST, open_bundle
 from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.prompt import PromptLayout
@@ -22,6 +23,7 @@ from trainer.folders import whole_folder
 from trainer.network import network_config
 from trainer.ngrams import count_ngrams
 from trainer.packing import TokenStream, read_index
+from trainer.tuning.pretrained import location
 from trainer.tuning.settings import PROVENANCE
 
 DTYPE = torch.float16
@@ -100,6 +102,14 @@ def _weights(recipe: Recipe, run_dir: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{weights} cannot be read ({error}): delete {checkpoint}, and run fit again") from error
 
 
+def _tokens_before(base: Path) -> int:
+    """What a model had seen before it was tuned, where it is one of ours; else 0."""
+    if not (base / MANIFEST).is_file():
+        return 0
+    seen = open_bundle(base).provenance
+    return int(seen.get("tokens_seen", 0)) + int(seen.get("tokens_before", 0))
+
+
 def _provenance(recipe: Recipe, run_dir: Path) -> dict[str, Any]:  # Any: JSON
     """Where the weights that the recipe exports come from."""
     checkpoint, _ = weights_to_export(run_dir / "checkpoints", recipe.fit)
@@ -115,4 +125,5 @@ def _provenance(recipe: Recipe, run_dir: Path) -> dict[str, Any]:  # Any: JSON
         base = Path(recipe.model.pretrained)
         origin["pretrained"] = base.name if base.is_dir() else recipe.model.pretrained  # no paths in a bundle
         origin["tuning"] = recipe.tuning.method
+        origin["tokens_before"] = _tokens_before(Path(location(recipe.model)))
     return origin

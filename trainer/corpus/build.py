@@ -33,7 +33,7 @@ from trainer.corpus.reserved import is_reserved_source, normalise
 from trainer.corpus.selection import select
 from trainer.corpus.shards import plan_shards
 from trainer.corpus.source import Source
-from trainer.corpus.sources import find_sources
+from trainer.corpus.sources import find_all
 from trainer.corpus.units import UNIT_BYTES, Unit, cut
 from trainer.corpus.work import JudgeUnit, ShardPlan, write_shard
 from trainer.folders import claimed
@@ -126,10 +126,7 @@ def resolve_sources(config: CorpusConfig, out: Path | None = None) -> list[Sourc
     if not config.sources:
         raise CorpusError("the corpus has no sources: name folders, git repositories, stdlib or package:NAME")
     cache = (out or Path("corpus")).with_name(f".{(out or Path('corpus')).name}.cache")
-    found = [
-        source for spec in config.sources for source in find_sources(spec, cache=cache, since=config.heldout_after)
-    ]
-    return list({(source.root, source.kind, source.name): source for source in found}.values())
+    return find_all(config.sources, cache=cache, since=config.heldout_after)
 
 
 def inputs_digest(config: CorpusConfig, out: Path | None = None) -> str:

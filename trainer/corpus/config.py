@@ -16,7 +16,7 @@ class CorpusConfig:
 
     sources: tuple[str, ...] = ()
     """Folders, git repositories (path, or URL#COMMIT), `stdlib`, `site-packages`, `package:NAME`, files of rows
-    (.jsonl, .json.gz, .parquet), or `hf:NAME?split=train`."""
+    (.jsonl, .json.gz, .parquet), `hf:NAME?split=train`, or `list:FILE` with one of these a line."""
     exclude: tuple[str, ...] = ()
     """Globs over source names (`hypothesis`) and over `source/path` (`stdlib/lib2to3/tests/*`)."""
     exclude_repositories: tuple[str, ...] = ()

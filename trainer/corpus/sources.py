@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+
+from tqdm import tqdm
 
 from lsp_server.errors import CorpusError
 from trainer.corpus import git, hub, packages, repositories, rows
 from trainer.corpus.folders import folder, look_at, walk
 from trainer.corpus.source import Source, SourceFile
 
+_LIST = "list:"
+_SHIPPED_LISTS = Path(__file__).parents[1] / "recipes"
 KINDS = (
-    "a folder, a git repository or its URL, stdlib, site-packages, package:NAME, a .jsonl, .json.gz or .parquet file"
+    "a folder, a git repository or its URL, stdlib, site-packages, package:NAME, a .jsonl, .json.gz or .parquet file, "
+    "or list:FILE with one of these a line"
 )
+
+
+def find_all(specs: Iterable[str], *, cache: Path | None = None, since: str = "") -> list[Source]:
+    """Resolve a recipe's `sources`, lists spelt out, each source once. Raises: CorpusError as `find_sources` does."""
+    named = tqdm(_spell_out(specs), desc="finding sources", unit="source", delay=2, leave=False)
+    found = [source for spec in named for source in find_sources(spec, cache=cache, since=since)]
+    return list({(source.root, source.kind, source.name): source for source in found}.values())
+
+
+def _spell_out(specs: Iterable[str]) -> list[str]:
+    spelt: list[str] = []
+    for spec in specs:
+        spelt += _read_list(spec.removeprefix(_LIST)) if spec.startswith(_LIST) else [spec]
+    return spelt
+
+
+def _read_list(name: str) -> list[str]:
+    """The entries of a file, `#` behind which is a comment; one that is not here may lie beside the shipped recipes."""
+    file = Path(name).expanduser()
+    file = file if file.is_file() else _SHIPPED_LISTS / name
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(
+            f"source {_LIST + name!r} cannot be read ({error}): give a file of one source a line"
+        ) from error
+    entries = [line.partition(" #")[0].strip() for line in lines]
+    return [entry for entry in entries if entry and not entry.startswith("#")]
 
 
 def find_sources(spec: str, *, cache: Path | None = None, since: str = "") -> list[Source]:

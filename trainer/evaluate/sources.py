@@ -12,7 +12,7 @@ from trainer.config import CorpusConfig
 from trainer.corpus import Document, filters
 from trainer.corpus.languages import language_of
 from trainer.corpus.secrets import find_secrets
-from trainer.corpus.sources import find_sources
+from trainer.corpus.sources import find_all
 from trainer.corpus.units import Candidate, candidates, cut
 
 
@@ -22,9 +22,8 @@ def read_sources(specs: Sequence[str], extensions: Sequence[str] = (".py",)) -> 
     Raises: CorpusError for a source that is not there, or when no file is left.
     """
     config = CorpusConfig(sources=tuple(specs), extensions=tuple(extensions))
-    sources = [source for spec in specs for source in find_sources(spec)]
     unique: dict[str, Document] = {}
-    for unit in tqdm(cut(config, sources), desc="sources", unit="unit", delay=2):
+    for unit in tqdm(cut(config, find_all(specs)), desc="sources", unit="unit", delay=2):
         for candidate in candidates(unit, config):
             document = _document(config, unit.source, candidate)
             if document is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from lsp_server.errors import CorpusError
 from trainer.corpus.source import Source
-from trainer.corpus.sources import find_sources
+from trainer.corpus.sources import find_all, find_sources
 from trainer.corpus.units import open_reader
 
 MIT_TEXT = 'Permission is hereby granted, free of charge, to any person obtaining a copy ... provided "AS IS"'
@@ -175,3 +175,15 @@ def test_site_packages_finds_each_distribution_once(make_package: Callable[..., 
 def test_missing_source_is_named(spec: str, message: str) -> None:
     with pytest.raises(CorpusError, match=message):
         find_sources(spec)
+
+
+def test_a_list_stands_for_the_sources_in_it_each_once(tmp_path: Path, write_files: Callable[..., Path]) -> None:
+    one, two = (write_files(tmp_path / name, {"a.py": name}) for name in ("one", "two"))
+    names = tmp_path / "names.txt"
+    names.write_text(f"# two folders\n{one}\n\n  {two}  # the second\n{one}\n")
+    assert [source.name for source in find_all([f"list:{names}", str(two)])] == ["one", "two"]
+
+
+def test_a_list_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(CorpusError, match=r"source 'list:no-such.txt' cannot be read"):
+        find_all(["list:no-such.txt"])

@@ -143,3 +143,16 @@ def test_what_is_replayed_is_packed_again_when_it_changes_and_a_checkpoint_of_be
     assert run(recipe, run_dir, *changes) == 2
     assert read_index(run_dir / "replay" / "packed")["content_hash"] != before
     assert "was trained with replay" in capsys.readouterr().err
+
+
+def test_a_model_that_goes_on_from_one_of_ours_says_what_that_one_had_seen(
+    recipe: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run(recipe, first, f"model.pretrained={gpt2_folder}") == 0
+    assert run(recipe, second, f"model.pretrained={first / 'bundle'}") == 0
+    seen, then = (open_bundle(each / "bundle").provenance for each in (first, second))
+    assert (seen["tokens_before"], then["tokens_before"]) == (0, seen["tokens_seen"])
+    card = (second / "bundle" / "README.md").read_text()
+    assert "from `bundle`, which had seen 0.0 million tokens." in card
+    assert card.count("| project |") == 2, "both tables of sources"
