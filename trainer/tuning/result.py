@@ -23,7 +23,7 @@ _OURS = {
 """What a GPT-2 must have for our network to give the same logits."""
 
 
-def as_gpt2(model: Any) -> GPT2 | None:  # Any: transformers' model
+def as_gpt2(model: Any, dropout: float = 0.0) -> GPT2 | None:  # Any: transformers' model
     """The same network as ours, or None where it is of another family or a variant that ours does not compute."""
     config = model.config
     if any(getattr(config, key, None) != value for key, value in _OURS.items()):
@@ -36,6 +36,7 @@ def as_gpt2(model: Any) -> GPT2 | None:  # Any: transformers' model
         width=config.n_embd,
         num_layers=config.n_layer,
         num_heads=config.n_head,
+        dropout=dropout,
     )
     with torch.device("meta"):
         network = GPT2(shape)

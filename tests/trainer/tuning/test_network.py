@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from lsp_server.errors import CheckpointError, RecipeError
+from lsp_server.model.gpt2 import GPT2
 from trainer.fit.speed import flops_per_token
 from trainer.recipe import parse_recipe
 from trainer.tuning.network import PretrainedNetwork, build_tuned, interpolate, merged_model
@@ -70,6 +72,18 @@ def test_adapters_leave_the_base_and_teach_the_added_rows(fixture: str, request:
         mean = old.weight.mean(dim=0)
         for row in network.added_ids:
             assert not torch.allclose(tuned.weight[row], mean, atol=5e-3), "an added row has learnt"
+
+
+def test_a_gpt2_learns_in_full_as_our_own_network_and_says_what_transformers_says(gpt2_folder: Path) -> None:
+    recipe = tuning_recipe(gpt2_folder)
+    network = build_tuned(replace(recipe, model=replace(recipe.model, dropout=0.25))).eval()
+    reference = load_network(model_config(gpt2_folder), 305).eval()
+    assert isinstance(network.model, GPT2)
+    assert network.model.config.dropout == 0.25
+    ids = torch.tensor([[5, 6, 300, 7, 8]])
+    known = slice(0, 301)  # rows of added tokens are drawn
+    torch.testing.assert_close(network(ids)[..., known], reference(ids).logits[..., known], atol=1e-5, rtol=1e-4)
+    assert all(each.requires_grad and each.is_contiguous() for each in network.parameters())
 
 
 def test_targets_are_the_recipes(gpt2_folder: Path) -> None:
