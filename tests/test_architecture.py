@@ -162,6 +162,7 @@ MAY_IMPORT = {
         "trainer.corpus",
         "trainer.config",
         "lsp_server",
+        "trainer.packing.canaries",
     ),  # what users get
     "trainer.export": (
         "trainer.fit.checkpoint",

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import log2
 from pathlib import Path, PurePath
 from string import Template
 from typing import Any
@@ -21,6 +22,7 @@ from trainer.evaluate import Figures, read_figures
 from trainer.evaluate.code.pass_at_k import CodeFigures
 from trainer.evaluate.code.results import read_results
 from trainer.evaluate.completion import KindFigures
+from trainer.evaluate.memory_figures import ALTERNATIVES, REPEATED, Memorisation, read_memorisation
 from trainer.evaluate.metrics import Mean
 from trainer.folders import whole_folder
 from trainer.tuning.settings import PROVENANCE
@@ -39,12 +41,13 @@ def write_card(recipe: Recipe, run_dir: Path) -> Path:
     """
     model = open_model(run_dir / "bundle")
     manifest, figures = read_manifest(run_dir / "corpus"), read_figures(run_dir)
-    code = read_results(run_dir / "evaluation")
+    code, memory = read_results(run_dir / "evaluation"), read_memorisation(run_dir / "evaluation")
     made_from = _provenance(model)
     values = {
         "run": recipe.run,
         **_model_values(model, made_from),
         **_figure_values(figures, code),
+        "memory": _memory(memory),
         **_training_values(recipe, made_from),
         **_data_values(recipe, manifest),
     }
@@ -143,6 +146,39 @@ def _code_table(code: Mapping[str, CodeFigures]) -> str:
         for group, entry in code.items()
     ]
     return "\n".join(["", "| benchmark | result | samples |", "|---|---|---|", *rows, ""])
+
+
+def _memory(memory: Memorisation | None) -> str:
+    """What the model repeats of its training text, where that was measured; otherwise nothing."""
+    if memory is None:
+        return ""
+    trained, heldout = memory.trained, memory.heldout
+    parts = [
+        f"Shown what stands before a place in its training text, it writes the next {REPEATED} characters exactly at "
+        f"{trained.num_repeated} of {trained.num_places} places, and at {heldout.num_repeated} of {heldout.num_places} "
+        f"in held-out text; {trained.mean_characters:.0f} and {heldout.mean_characters:.0f} characters on average. "
+        f"The longest run, {trained.longest_characters} characters or more, is of `{trained.longest_place}`."
+    ]
+    if memory.canaries:
+        parts.append(_canary_table(memory))
+    return "\n".join(["", "## What it repeats", "", *parts, ""])
+
+
+def _canary_table(memory: Memorisation) -> str:
+    rows = []
+    for copies in sorted({canary.copies for canary in memory.canaries}):
+        group = [canary for canary in memory.canaries if canary.copies == copies]
+        mean = sum(canary.exposure for canary in group) / len(group)
+        rows.append(f"| {copies} | {sum(canary.is_extracted for canary in group)} of {len(group)} | {mean:.1f} bits |")
+    most = log2(ALTERNATIVES + 1)
+    head = [
+        "",
+        f"Made-up secrets were planted in the text. Exposure is 1 bit by chance, and {most:.1f} at most.",
+        "",
+        "| copies | come out when asked for | exposure |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])
 
 
 def _percent(mean: Mean) -> str:

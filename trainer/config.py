@@ -47,10 +47,13 @@ class PackingConfig:
     shard_tokens: int = 50_000_000
     processes: int = 0
     """That encode beside each other; 0 is one a core. The shards are the same for any number."""
+    canaries: int = 0
+    """Made-up secrets among the training text, by which `evaluate.memorised` measures what the model remembers."""
 
     def __post_init__(self) -> None:
         _require("packing.shard_tokens", self.shard_tokens, 1024, None)
         _require("packing.processes", self.processes, 0, 1024)
+        _require("packing.canaries", self.canaries, 0, 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +110,13 @@ class EvaluateConfig:
     """Completions of each kind that are tried."""
     kinds: tuple[Literal["line", "block", "span"], ...] = ("line", "block", "span")
     """Of completion task."""
+    memorised: int = 0
+    """Places in the training text, and as many in held-out text, at which it is seen whether the model repeats it."""
 
     def __post_init__(self) -> None:
         _require("evaluate.max_bytes", self.max_bytes, 1, None)
         _require("evaluate.tasks", self.tasks, 0, None)
+        _require("evaluate.memorised", self.memorised, 0, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,7 +215,20 @@ def _evaluate_inputs(recipe: Recipe, run_dir: Path) -> str:
 def _run_evaluate(recipe: Recipe, run_dir: Path) -> str:
     from trainer.evaluate import evaluate
 
-    return f"{evaluate(recipe, run_dir).summary()}; {run_dir / 'evaluation'}"
+    said = [evaluate(recipe, run_dir).summary(), _run_memorisation(recipe, run_dir), str(run_dir / "evaluation")]
+    return "; ".join(filter(None, said))
+
+
+def _run_memorisation(recipe: Recipe, run_dir: Path) -> str:
+    """See what the model repeats of its training text; says what to add to the summary."""
+    from trainer.evaluate.memory_figures import FIGURES
+
+    if not recipe.evaluate.memorised:
+        (run_dir / "evaluation" / FIGURES).unlink(missing_ok=True)
+        return ""
+    from trainer.evaluate.memorisation import measure_run
+
+    return measure_run(recipe, run_dir).summary()
 
 
 def _card_inputs(recipe: Recipe, run_dir: Path) -> str:

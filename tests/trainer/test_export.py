@@ -24,6 +24,7 @@ from trainer.evaluate import Figures, write_figures
 from trainer.evaluate.code.pass_at_k import CodeFigures
 from trainer.evaluate.code.results import write_results
 from trainer.evaluate.completion import KindFigures
+from trainer.evaluate.memory_figures import CanaryFigures, Memorisation, Repeats, write_memorisation
 from trainer.evaluate.metrics import Mean, Means
 from trainer.export import export
 from trainer.network import network_config
@@ -163,6 +164,19 @@ def test_benchmarks_that_were_run_stand_on_the_card(judged_run_dir: Path) -> Non
     card = write_card(RECIPE, judged_run_dir).read_text()
     assert "| HumanEval (164 problems) | pass@1 2.0% ± 1.0%, pass@10 5.0% ± 2.0% | 20 at temperature 0.2 |" in card
     assert open_bundle(judged_run_dir / "bundle").provenance["code"]["HumanEval"]["num_samples"] == 20
+
+
+def test_what_the_model_repeats_stands_on_the_card_where_it_was_measured(judged_run_dir: Path) -> None:
+    assert "What it repeats" not in write_card(RECIPE, judged_run_dir).read_text()
+    trained = Repeats(num_places=300, num_repeated=7, mean_characters=21.4, longest_characters=160, longest_place="a/b")
+    canaries = tuple(CanaryFigures(copies=n, exposure=n / 2, is_extracted=n == 16) for n in (1, 16, 16))
+    write_memorisation(
+        judged_run_dir / "evaluation",
+        Memorisation(trained=trained, heldout=Repeats(num_places=299), canaries=canaries),
+    )
+    card = write_card(RECIPE, judged_run_dir).read_text()
+    assert "characters exactly at 7 of 300 places, and at 0 of 299 in held-out text" in card
+    assert "| 1 | 0 of 1 | 0.5 bits |\n| 16 | 2 of 2 | 8.0 bits |\n\n## Training" in card
 
 
 def test_a_card_that_cannot_be_written_leaves_the_bundle_as_it_was(

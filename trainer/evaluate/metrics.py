@@ -74,12 +74,12 @@ def judge(task: Task, proposed: str) -> Score:
         exact=exact,
         edit_similarity=1.0 if exact else SequenceMatcher(None, answer, target, autojunk=False).ratio(),
         first_line=answer.split("\n", 1)[0].rstrip() == target.split("\n", 1)[0].rstrip(),
-        kept=_num_equal(answer, target) / len(target),
+        kept=num_equal(answer, target) / len(target),
         parses=_parses(task, proposed),
     )
 
 
-def _num_equal(answer: str, target: str) -> int:
+def num_equal(answer: str, target: str) -> int:
     """Characters before the first difference."""
     pairs = enumerate(zip(answer, target, strict=False))
     return next((number for number, (ours, theirs) in pairs if ours != theirs), min(len(answer), len(target)))

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from tqdm import tqdm
 from lsp_server.errors import CorpusError
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import PackingConfig, digest
-from trainer.corpus import Document, read_documents, read_manifest
+from trainer.corpus import read_documents, read_manifest
 from trainer.corpus.store import MANIFEST, CorpusManifest
 from trainer.folders import whole_folder
+from trainer.packing.canaries import planted_texts
 from trainer.packing.encoding import EncodeBatches, encoding, num_cores
 from trainer.packing.shards import SplitWriter
 from trainer.packing.stream import FORMAT_VERSION, INDEX, SPLITS, read_index
@@ -64,8 +66,10 @@ def _write_stage(corpus: Path, tokenizer_path: Path, folder: Path, config: Packi
     with encoding(tokenizer_path, dtype, _num_processes(manifest, config)) as encode:
         for split in SPLITS:
             writer = SplitWriter(folder, split, dtype, config.shard_tokens)
+            planted = list(planted_texts(config.canaries)) if split == "train" else []
+            texts = chain((document.text for document in read_documents(corpus, split)), planted)
             with contextlib.closing(writer):
-                _write_split(corpus, manifest.num_documents(split), encode, end_of_text, writer)
+                _write_split(texts, manifest.num_documents(split) + len(planted), encode, end_of_text, writer)
             splits[split] = writer.summary()
     if not splits["train"]["tokens"]:
         raise CorpusError(f"{corpus} holds no training text: add sources")
@@ -76,7 +80,11 @@ def _write_stage(corpus: Path, tokenizer_path: Path, folder: Path, config: Packi
         "end_of_text": tokenizer.end_of_text,
         "corpus_hash": manifest.corpus_hash,
         "content_hash": digest(
-            manifest.corpus_hash, tokenizer_path.read_text(encoding="utf-8"), config.dtype, config.shard_tokens
+            manifest.corpus_hash,
+            tokenizer_path.read_text(encoding="utf-8"),
+            config.dtype,
+            config.shard_tokens,
+            *([config.canaries] if config.canaries else []),
         ),
         "splits": splits,
     }
@@ -99,20 +107,20 @@ def _dtype(vocab_size: int, config: PackingConfig) -> np.dtype[Any]:
 
 
 def _write_split(
-    corpus: Path, num_documents: int, encode: EncodeBatches, end_of_text: bytes, writer: SplitWriter
+    texts: Iterable[str], num_documents: int, encode: EncodeBatches, end_of_text: bytes, writer: SplitWriter
 ) -> None:
     with tqdm(total=num_documents, desc=f"packing {writer.name}", unit="file", delay=2) as progress:
-        for texts, encoded in encode(_batches(read_documents(corpus, writer.name))):
-            for text, ids in zip(texts, encoded, strict=True):
+        for batch, encoded in encode(_batches(texts)):
+            for text, ids in zip(batch, encoded, strict=True):
                 writer.add(ids + end_of_text, len(text.encode()))
-            progress.update(len(texts))
+            progress.update(len(batch))
 
 
-def _batches(documents: Iterator[Document]) -> Iterator[list[str]]:
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
-    for document in documents:
-        batch.append(document.text.replace("\r\n", "\n"))  # editors' line ends are undone before a prompt, too
+    for text in texts:
+        batch.append(text.replace("\r\n", "\n"))  # editors' line ends are undone before a prompt, too
         size += len(batch[-1])
         if len(batch) == ENCODE_DOCUMENTS or size >= ENCODE_BYTES:
             yield batch
