@@ -18,14 +18,15 @@ def describe_machine(packages: Sequence[str]) -> dict[str, object]:
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "cores": os.cpu_count(),
-        "processor": _processor(),
+        "processor": processor(),
         "system": platform.system(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in packages},
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, and the instructions among `FEATURES` that it has."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -194,6 +194,7 @@ def _training_values(recipe: Recipe, made_from: Mapping[str, Any]) -> dict[str, 
         "rows": fit.batch_rows * fit.accumulate,
         "row_tokens": fit.row_tokens,
         "minutes": f"{made_from['training_seconds'] / 60:.0f}",
+        "energy": _energy(made_from),
         "optimizer": {"adamw": "AdamW", "muon": "Muon and AdamW"}[fit.optimizer],
         "learning_rate": f"{fit.learning_rate:g}",
         "schedule": fit.schedule,
@@ -218,6 +219,13 @@ def _origin(recipe: Recipe, made_from: Mapping[str, Any]) -> str:  # Any: JSON
     if tuning.interpolation < 1:
         parts.append(f"The weights are {tuning.interpolation:.0%} the tuned ones, the rest the base model's.")
     return " ".join(parts)
+
+
+def _energy(made_from: Mapping[str, Any]) -> str:  # Any: JSON
+    """Where and for how much electricity, where the run has said it."""
+    if not made_from.get("machine"):
+        return ""
+    return f" on {made_from['machine']}, about {made_from['kilowatt_hours']:.2g} kWh by rated power"
 
 
 def _data_values(recipe: Recipe, manifest: CorpusManifest) -> dict[str, object]:

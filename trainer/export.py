@@ -120,6 +120,8 @@ def _provenance(recipe: Recipe, run_dir: Path) -> dict[str, Any]:  # Any: JSON
         "steps": progress.step,
         "tokens_seen": progress.tokens,
         "training_seconds": round(progress.seconds),
+        "machine": progress.machine,
+        "kilowatt_hours": round(progress.watts * progress.seconds / 3.6e6, 3),
     }
     if recipe.model.pretrained:
         base = Path(recipe.model.pretrained)

@@ -91,7 +91,7 @@ def run_dir(tmp_path: Path, network: GPT2) -> Path:
     checkpoint = tmp_path / "checkpoints" / "step-00000010"
     checkpoint.mkdir(parents=True)
     save_file(network.state_dict(), checkpoint / "model.safetensors")
-    progress = {"step": 10, "tokens": 5120, "seconds": 60.0, "smooth_loss": 3.0}
+    progress = {"step": 10, "tokens": 5120, "seconds": 3600.0, "machine": "2 cores of a Z80", "watts": 20.0}
     (checkpoint / "progress.json").write_text(json.dumps({"format_version": 2, "identity": {}, **progress}))
     return tmp_path
 
@@ -157,6 +157,18 @@ def test_the_card_names_every_source_with_its_licence_and_the_figures_beside_the
 def test_the_card_is_sealed_into_the_bundle_with_the_figures(judged_run_dir: Path) -> None:
     write_card(RECIPE, judged_run_dir)
     assert open_bundle(judged_run_dir / "bundle").provenance["heldout"]["bits_per_byte"] == 1.234
+
+
+def test_the_card_says_what_the_training_ran_on_and_took(judged_run_dir: Path) -> None:
+    assert (
+        "60 minutes on 2 cores of a Z80, about 0.02 kWh by rated power, "
+        in write_card(RECIPE, judged_run_dir).read_text()
+    )
+    checkpoint = judged_run_dir / "checkpoints" / "step-00000010" / "progress.json"
+    old = {"format_version": 2, "identity": {}, "step": 10, "tokens": 5120, "seconds": 3600.0}
+    checkpoint.write_text(json.dumps(old))
+    export(RECIPE, judged_run_dir)
+    assert "60 minutes, " in write_card(RECIPE, judged_run_dir).read_text()
 
 
 def test_benchmarks_that_were_run_stand_on_the_card(judged_run_dir: Path) -> None:

@@ -50,6 +50,10 @@ class Progress:
     """Steps in the running mean of the weights."""
     rows_at_once: int = 0
     """Rows of one forward pass where the recipe's did not fit the memory; 0 when they did."""
+    machine: str = ""
+    """What the run was last on."""
+    watts: float = 0.0
+    """About what that draws."""
 
     def advance(self, *, seconds: float, rows: int, tokens: int) -> None:
         self.step += 1

@@ -27,6 +27,7 @@ from trainer.fit.feed import Feed
 from trainer.fit.heldout import HeldOut
 from trainer.fit.interruption import Interruption
 from trainer.fit.journal import Journal
+from trainer.fit.power import machine
 from trainer.fit.samples import Prompt, complete, draw_prompts
 from trainer.fit.schedule import learning_rate_factor, row_parts, rows_of_step, share_done
 from trainer.fit.session import Session
@@ -292,6 +293,7 @@ def _is_good_time_to_save(run: _Run) -> bool:
 def _save(run: _Run) -> None:
     progress, session = run.progress, run.session
     progress.num_averaged = run.average.num_updates
+    progress.machine, progress.watts = machine(session.accelerator.device, session.num_processes)
     if session.rows_at_once != run.config.batch_rows:
         progress.rows_at_once = session.rows_at_once
     save_checkpoint(
