@@ -226,6 +226,7 @@ MAY_IMPORT_TORCH = (
     "trainer.recurrent",
     "trainer.tuning",
     "trainer.fit.recompute",
+    "trainer.fit.power",
     "trainer.fit.samples",
     "trainer.fit.session",
     "trainer.fit.speed",

@@ -46,6 +46,8 @@ TINY = [
     "fit.threads=1",
     "evaluate.max_bytes=300",
     "evaluate.tasks=1",
+    "evaluate.memorised=2",
+    "packing.canaries=1",
 ]
 
 

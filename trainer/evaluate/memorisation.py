@@ -149,8 +149,8 @@ def exposure(scorer: Scorer, canary: Canary) -> float:
 
 
 def _nats(scorer: Scorer, prefix: str, secret: str) -> float:
-    """What the model pays for a secret behind its prefix."""
-    head = [scorer.first_id, *scorer.tokenizer.encode(prefix)]
-    ids = list(scorer.tokenizer.encode(secret))
-    logits_TV = scorer.predict([*head, *ids[:-1]], len(ids))
+    """What the model pays for a secret behind as much of its prefix as fits the window."""
+    ids = list(scorer.tokenizer.encode(secret))[-scorer.context_tokens :]
+    shown = [scorer.first_id, *scorer.tokenizer.encode(prefix), *ids[:-1]][-scorer.context_tokens :]
+    logits_TV = scorer.predict(shown, len(ids))
     return F.cross_entropy(logits_TV, torch.tensor(ids, device=logits_TV.device), reduction="sum").item()
