@@ -120,7 +120,7 @@ async def _ask(model: Path, places: Sequence[Place], planted: Sequence[Canary]) 
 
 
 async def _go_on(respondent: Respondent, before: str) -> str:
-    """Greedily, until enough has come or nothing can be right any more."""
+    """Greedily."""
     (answer,) = await respondent.go_on(before, Draw(max_new_tokens=NEW_TOKENS), ())
     return answer
 
