@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lsp_server import __version__
 from lsp_server.engine.choice import BACKENDS, EngineChoice
-from lsp_server.errors import ParrotletError
+from lsp_server.errors import ParrotletError, StatisticsError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_complete(commands)
     _add_doctor(commands)
     _add_bench(commands)
+    _add_stats(commands)
     return parser
 
 
@@ -99,6 +100,16 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seconds", type=float, default=40.0, metavar="S", help="how long to measure (default: 40)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too; - prints them instead")
     parser.set_defaults(run=_bench)
+
+
+def _add_stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("stats", help="say what became of the suggestions that you were offered")
+    parser.add_argument("--days", type=int, default=30, metavar="N", help="how far to look back (default: 30)")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots there, too")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="the database (default: this user's)")
+    parser.add_argument("--verbose", action="store_true", help="show tracebacks")
+    parser.set_defaults(run=_stats)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -186,6 +197,25 @@ def _bench(options: argparse.Namespace) -> int:
     if file is not None:
         file.write_text(as_json(report) + "\n", encoding="utf-8")
     print(as_json(report) if options.json == "-" else as_text(report))  # noqa: T201
+    return 0
+
+
+def _stats(options: argparse.Namespace) -> int:
+    import time
+
+    from lsp_server.statistics.report import as_html, as_json, as_text
+    from lsp_server.statistics.store import default_file, read_offers
+
+    if options.days < 1:
+        raise StatisticsError(f"--days is {options.days}: look back at least 1")
+    offers = read_offers(options.file or default_file(), time.time() - 86_400 * options.days)
+    if options.html is not None:
+        page = as_html(offers, options.days)
+        try:
+            options.html.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise StatisticsError(f"--html {options.html} cannot be written: {error}") from error
+    print(as_json(offers, options.days) if options.json else as_text(offers, options.days))  # noqa: T201
     return 0
 
 

@@ -66,6 +66,10 @@ class ExportError(ParrotletError):
     """A bundle cannot be written in another form, or not be sent."""
 
 
+class StatisticsError(ParrotletError):
+    """The figures of suggestions cannot be read or shown."""
+
+
 class EngineError(ParrotletError):
     """The engine could not answer a request."""
 

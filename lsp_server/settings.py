@@ -49,6 +49,8 @@ class Settings:
     debounce_ms: int = 40
     deadline_ms: int = 2000
     completion_menu: MenuMode = MenuMode.AUTO
+    statistics: bool = True
+    """Whether what becomes of suggestions is counted, in numbers and on this machine only."""
 
     def __post_init__(self) -> None:
         limits = {

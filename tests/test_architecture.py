@@ -19,6 +19,8 @@ MAY_IMPORT = {
     "lsp_server.settings": ("lsp_server.errors",),
     "lsp_server.model": ("lsp_server.model", "lsp_server.errors"),
     "lsp_server.file_lock": (),
+    "lsp_server.figures": (),
+    "lsp_server.statistics": ("lsp_server.statistics", "lsp_server.figures", "lsp_server.errors"),
     "lsp_server.engine": (
         "lsp_server.engine",
         "lsp_server.file_lock",
@@ -37,6 +39,7 @@ MAY_IMPORT = {
     ),
     "lsp_server.protocol": (
         "lsp_server.protocol",
+        "lsp_server.statistics",
         "lsp_server.completion",
         "lsp_server.engine.api",
         "lsp_server.errors",

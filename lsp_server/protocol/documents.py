@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
 from lsprotocol import types
@@ -10,20 +10,34 @@ from pygls.workspace import TextDocument, Workspace
 
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.protocol.text_buffer import Encoding, TextBuffer
+from lsp_server.statistics.spans import Edit, difference
 
 CLOSED_PAIRS = ("()", "[]", "{}", '""', "''", "``")
 """What editors insert for an opening bracket or quote, with the cursor in the middle."""
+OnEdit = Callable[[str, Edit], None]
+"""Called with a document's URI, and what changed in it."""
 CursorParams = types.CompletionParams | types.InlineCompletionParams
+
+
+def _tell_nobody(_uri: str, _edit: Edit) -> None:
+    pass
 
 
 class Document(TextDocument):
     """pygls's document over our buffer: pygls 2.1 splits lines where the protocol does not, and then corrupts text."""
 
     def __init__(
-        self, uri: str, source: str | None, version: int | None, language_id: str | None, encoding: Encoding
+        self,
+        uri: str,
+        source: str | None,
+        version: int | None,
+        language_id: str | None,
+        encoding: Encoding,
+        on_edit: OnEdit = _tell_nobody,
     ) -> None:
         super().__init__(uri, source="", version=version, language_id=language_id)
         self.buffer = TextBuffer(source or "", encoding)
+        self._on_edit = on_edit
 
     @property
     def source(self) -> str:
@@ -35,17 +49,26 @@ class Document(TextDocument):
 
     def apply_change(self, change: types.TextDocumentContentChangeEvent) -> None:
         if isinstance(change, types.TextDocumentContentChangePartial):
+            start, end = (self.buffer.offset(_pair(place)) for place in (change.range.start, change.range.end))
             self.buffer.replace(_pair(change.range.start), _pair(change.range.end), change.text)
+            edit = Edit(at=start, removed=max(0, end - start), inserted=change.text)
         else:
+            edit = difference(self.source, change.text)
             self.buffer = TextBuffer(change.text, self.buffer.encoding)
+        self._on_edit(self.uri, edit)
 
 
 class DocumentStore(Workspace):
     """pygls's workspace, holding our documents."""
 
+    on_edit: OnEdit = staticmethod(_tell_nobody)
+    """Told of every change, behind it."""
+
     @classmethod
-    def like(cls, workspace: Workspace, folders: Sequence[types.WorkspaceFolder]) -> DocumentStore:
-        return cls(workspace.root_uri, workspace._sync_kind, folders, workspace.position_encoding)
+    def like(cls, workspace: Workspace, folders: Sequence[types.WorkspaceFolder], on_edit: OnEdit) -> DocumentStore:
+        store = cls(workspace.root_uri, workspace._sync_kind, folders, workspace.position_encoding)
+        store.on_edit = on_edit
+        return store
 
     @property
     def encoding(self) -> Encoding:
@@ -54,7 +77,7 @@ class DocumentStore(Workspace):
     def _create_text_document(
         self, doc_uri: str, source: str | None = None, version: int | None = None, language_id: str | None = None
     ) -> Document:
-        return Document(doc_uri, source, version, language_id, self.encoding)
+        return Document(doc_uri, source, version, language_id, self.encoding, lambda uri, edit: self.on_edit(uri, edit))
 
     def open_document(self, uri: str) -> Document | None:
         """The document if an editor has it open; the disk is never read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lsprotocol import types
 
@@ -62,6 +62,11 @@ def menu_items(
             _make_snippet(item, snapshot.line_prefix)
         items.append(item)
     return types.CompletionList(is_incomplete=True, items=items)
+
+
+def item_ids(items: Sequence[types.InlineCompletionItem] | Sequence[types.CompletionItem]) -> list[str]:
+    """By which the editor will name them when one is accepted."""
+    return [str(argument) for item in items if item.command for argument in item.command.arguments or ()]
 
 
 def _menu_item(text: str, edit_range: types.Range, language: str, rank: int) -> types.CompletionItem:

@@ -12,6 +12,7 @@ from lsp_server.engine.api import Engine
 from lsp_server.protocol.rpc import silence_pygls
 from lsp_server.protocol.server import build_server
 from lsp_server.protocol.stdio import FdWriter, frames_of, take_stdio
+from lsp_server.statistics.store import StatisticsStore, default_file
 
 
 def serve(make_engine: Callable[[], Engine], open_completer: Callable[[Engine], Completer]) -> int:
@@ -25,7 +26,7 @@ def serve(make_engine: Callable[[], Engine], open_completer: Callable[[Engine], 
 
     async def run() -> int:
         engine = make_engine()
-        server = build_server(engine, functools.partial(open_completer, engine))
+        server = build_server(engine, functools.partial(open_completer, engine), StatisticsStore(default_file()))
         server.protocol.set_writer(FdWriter(stdout))
         return await server.run(frames_of(functools.partial(os.read, stdin)))
 

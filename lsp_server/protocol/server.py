@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from typing import Any
@@ -26,9 +27,11 @@ from lsp_server.protocol.documents import DocumentStore
 from lsp_server.protocol.framing import BadFrame
 from lsp_server.protocol.lifeline import wait_for_death
 from lsp_server.protocol.notices import Notices
+from lsp_server.protocol.observation import Observation
 from lsp_server.protocol.readiness import Readiness
 from lsp_server.protocol.rpc import SNAPSHOT, ParrotletProtocol
 from lsp_server.settings import MenuMode
+from lsp_server.statistics.store import StatisticsStore
 
 STATUS_COMMAND = "parrotlet.status"
 RELOAD_COMMAND = "parrotlet.reload"
@@ -42,7 +45,9 @@ class ParrotletServer(LanguageServer):
 
     protocol: ParrotletProtocol
 
-    def __init__(self, engine: Engine, open_completer: Callable[[], Completer]) -> None:
+    def __init__(
+        self, engine: Engine, open_completer: Callable[[], Completer], statistics: StatisticsStore | None
+    ) -> None:
         super().__init__(
             "parrotlet",
             __version__,
@@ -66,6 +71,7 @@ class ParrotletServer(LanguageServer):
             notices=self.notices,
             anticipation=self.anticipation,
         )
+        self.observation = Observation(statistics, self.configuration)
         self._lifeline: asyncio.Task[None] | None = None
 
     async def run(self, frames: AsyncIterator[bytes | BadFrame]) -> int:
@@ -117,15 +123,18 @@ class ParrotletServer(LanguageServer):
         self.anticipation.stop()
         self.answering.cancel_all()
         self.readiness.stop()
+        self.observation.stop()
         if self._lifeline is not None:
             self._lifeline.cancel()
         with contextlib.suppress(asyncio.TimeoutError, ParrotletError):
             await asyncio.wait_for(self.engine.close(), _CLOSE_SECONDS)
 
 
-def build_server(engine: Engine, open_completer: Callable[[], Completer]) -> ParrotletServer:
-    """A server for one editor window."""
-    server = ParrotletServer(engine, open_completer)
+def build_server(
+    engine: Engine, open_completer: Callable[[], Completer], statistics: StatisticsStore | None = None
+) -> ParrotletServer:
+    """A server for one editor window; `statistics` is where it writes what became of its suggestions."""
+    server = ParrotletServer(engine, open_completer, statistics)
     _add_lifecycle(server)
     _add_anticipation(server)
     _add_completion(server)
@@ -136,8 +145,10 @@ def build_server(engine: Engine, open_completer: Callable[[], Completer]) -> Par
 def _add_lifecycle(server: ParrotletServer) -> None:
     @server.feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
-        server.protocol._workspace = DocumentStore.like(server.workspace, params.workspace_folders or [])
-        server.client_name = params.client_info.name if params.client_info else ""
+        server.protocol._workspace = DocumentStore.like(
+            server.workspace, params.workspace_folders or [], server.observation.edit
+        )
+        server.client_name = server.observation.client = params.client_info.name if params.client_info else ""
         server.configuration.initialize(params.initialization_options)
         if params.process_id is not None:
             server.watch_editor(params.process_id)
@@ -154,6 +165,7 @@ def _add_lifecycle(server: ParrotletServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
         server.anticipation.forget(params.text_document.uri)
+        server.observation.close(params.text_document.uri)
         if server.readiness.completer is not None:
             server.readiness.completer.forget(params.text_document.uri)
 
@@ -184,18 +196,24 @@ def _add_completion(server: ParrotletServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
         automatic = params.context.trigger_kind is not types.InlineCompletionTriggerKind.Invoked
+        snapshot, began = SNAPSHOT.get(), time.monotonic()
         suggestions = await server.answering.suggest(
-            types.TEXT_DOCUMENT_INLINE_COMPLETION, SNAPSHOT.get(), automatic=automatic
+            types.TEXT_DOCUMENT_INLINE_COMPLETION, snapshot, automatic=automatic
         )
-        return items.inline_items(suggestions, params, server.counters.offer)
+        answer = items.inline_items(suggestions, params, server.counters.offer)
+        if snapshot is not None:
+            seconds = time.monotonic() - began
+            ids = items.item_ids(answer.items)
+            server.observation.offer(snapshot, suggestions, ids, automatic=automatic, seconds=seconds)
+        return answer
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=TRIGGER_CHARACTERS))
     async def completion(params: types.CompletionParams) -> types.CompletionList:
-        snapshot = SNAPSHOT.get()
+        snapshot, began = SNAPSHOT.get(), time.monotonic()
         if snapshot is None or not server.menu_is_on:
             return types.CompletionList(is_incomplete=False, items=[])
         suggestions = await server.answering.suggest(types.TEXT_DOCUMENT_COMPLETION, snapshot, automatic=True)
-        return items.menu_items(
+        answer = items.menu_items(
             suggestions,
             snapshot,
             params,
@@ -203,13 +221,18 @@ def _add_completion(server: ParrotletServer) -> None:
             indents_snippets=server.indents_snippets,
             new_id=server.counters.offer,
         )
+        seconds = time.monotonic() - began
+        server.observation.offer(snapshot, suggestions, items.item_ids(answer.items), automatic=True, seconds=seconds)
+        return answer
 
 
 def _add_commands(server: ParrotletServer) -> None:
     # pygls reads the annotations: with `object` it would take the first argument's place for the server itself
     @server.command(items.ACCEPTED_COMMAND)
     def accepted(*arguments: str) -> bool:
-        return server.counters.accept(arguments[0] if arguments else None)
+        item_id = arguments[0] if arguments else None
+        server.observation.accept(item_id)
+        return server.counters.accept(item_id)
 
     @server.command(STATUS_COMMAND)
     async def status(*_: str) -> dict[str, object]:

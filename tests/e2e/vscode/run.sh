@@ -41,5 +41,5 @@ install_packages "$cache/node_modules/code-server/lib/vscode" install --omit=dev
 install_packages "$root/vscode-extension" ci
 (cd "$root/vscode-extension" && npm run --silent package >"$cache/package.log") || { cat "$cache/package.log" >&2; exit 1; }
 
-export PARROTLET_E2E_CACHE=$cache PARROTLET_VSIX=$root/vscode-extension/parrotlet.vsix
+export PARROTLET_DATA_DIR=$cache/data PARROTLET_E2E_CACHE=$cache PARROTLET_VSIX=$root/vscode-extension/parrotlet.vsix
 exec timeout --kill-after=30 600 node "$here/ghost_text.mjs" "$@"
