@@ -19,6 +19,7 @@ from trainer import catalogue, evaluate_cli, export_cli
 from trainer.corpus.command import add_arguments, build_from_options
 from trainer.ladder import command as ladder
 from trainer.plan.command import add_plan_command, add_plan_options, planned_recipe
+from trainer.simulate import command as simulate
 from trainer.tuning import interpolation
 from trainer.windows import add_window_options, window_changes
 
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     ladder.add_parser(commands, common)
     catalogue.add_parser(commands, common)
     interpolation.add_parser(commands, common)
+    simulate.add_parser(commands, common)
     return parser
 
 

@@ -1,0 +1,111 @@
+"""`parrotlet-train simulate`: how much typing the suggestions save on real files. Wiring, a table, and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lsp_server.errors import EvaluationError
+from lsp_server.figures import percentile
+from trainer.table import render_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trainer.simulate.pieces import Piece
+    from trainer.simulate.typist import Editor, Tally
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "simulate", parents=[common], help="type real files with suggestions on: what is saved"
+    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="folders, repositories, package:NAME")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="(default: the embedded model)")
+    parser.add_argument("--pieces", type=int, default=40, metavar="N", help="of 5 to 20 lines (default: 40)")
+    parser.add_argument("--seed", type=int, default=0, help="of pieces and typing (default: 0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from trainer.evaluate.sources import read_sources
+    from trainer.simulate.pieces import draw_pieces
+
+    if options.pieces < 1:
+        raise EvaluationError(f"--pieces is {options.pieces}: at least 1 is to be written")
+    pieces = draw_pieces(read_sources(options.sources), options.pieces, options.seed)
+    if not pieces:
+        raise EvaluationError("no file there is long enough to write a part of it: name more code")
+    tallies = asyncio.run(_simulate(pieces, options.model, options.seed))
+    sys.stdout.write(render_rows(_rows(tallies), right=tuple(range(1, 1 + len(tallies)))) + "\n")
+    if options.json is not None:
+        values = {name: {**asdict(tally), **_figures(tally)} for name, tally in tallies.items()}
+        try:
+            options.json.write_text(json.dumps({"pieces": len(pieces), **values}, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise EvaluationError(f"--json {options.json} cannot be written: {error}") from error
+
+
+async def _simulate(pieces: Sequence[Piece], model: Path | None, seed: int) -> dict[str, Tally]:
+    """By way to suggest."""
+    from trainer.simulate.editors import CopyingEditor, lsp_editor
+
+    arguments = () if model is None else ("--model", str(model))
+    async with lsp_editor(arguments) as editor:
+        tallies = {"parrotlet": await _write_all(editor, pieces, seed, "writing with Parrotlet")}
+    tallies["copying"] = await _write_all(CopyingEditor(), pieces, seed, "writing with copies of the file")
+    return tallies
+
+
+async def _write_all(editor: Editor, pieces: Sequence[Piece], seed: int, what: str) -> Tally:
+    from tqdm import tqdm
+
+    from trainer.simulate.typist import Tally, write
+
+    total = Tally()
+    for piece in tqdm(pieces, desc=what, unit="piece", delay=2):
+        total.add(await write(editor, piece, seed))
+    return total
+
+
+def _figures(tally: Tally) -> dict[str, Any]:  # Any: JSON
+    return {
+        "saved": tally.saved,
+        "completed": tally.completed,
+        "offers_per_100_keys": 100 * tally.num_offers / tally.keys if tally.keys else 0.0,
+        "right": tally.num_right / tally.num_offers if tally.num_offers else 0.0,
+        "wrong_per_right": tally.num_wrong / tally.num_right if tally.num_right else None,
+        "latency_p50_ms": percentile(tally.latencies_ms, 50),
+        "latency_p90_ms": percentile(tally.latencies_ms, 90),
+    }
+
+
+def _rows(tallies: dict[str, Tally]) -> list[tuple[str, ...]]:
+    figures = {name: _figures(tally) for name, tally in tallies.items()}
+
+    def row(title: str, show: Any) -> tuple[str, ...]:  # Any: of a tally and its figures
+        return (title, *(show(tallies[name], figures[name]) for name in tallies))
+
+    return [
+        ("", *tallies),
+        row("characters", lambda tally, _: f"{tally.characters:,}"),
+        row("keys pressed", lambda tally, _: f"{tally.keys:,}"),
+        row("keys saved", lambda _, each: f"{each['saved']:.1%}"),
+        row("characters completed", lambda _, each: f"{each['completed']:.1%}"),
+        row("offers seen, of 100 keys", lambda _, each: f"{each['offers_per_100_keys']:.1f}"),
+        row("offers that were right", lambda _, each: f"{each['right']:.1%}"),
+        row("wrong ones for a right one", lambda _, each: _number(each["wrong_per_right"])),
+        row("offers that came too late", lambda tally, _: f"{tally.num_late:,}"),
+        row("latency p50", lambda _, each: f"{each['latency_p50_ms']:.0f} ms"),
+        row("latency p90", lambda _, each: f"{each['latency_p90_ms']:.0f} ms"),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
