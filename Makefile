@@ -75,8 +75,9 @@ ladder: $(SETUP) ## bigrams, a recurrent network and GPT-2s compared on the stan
 	@echo "== the ladder: table, JSON and plot in runs/ladder"
 	$(BIN)/parrotlet-train ladder --run runs/ladder
 
-train-embedded: $(SETUP) ## train the embedded model again, about an hour and a half on two cores
+train-embedded: $(SETUP) ## train the embedded model again, about three hours on two cores
 	$(BIN)/parrotlet-train run --recipe embedded-cpu --run runs/embedded
+	$(BIN)/parrotlet-train run --recipe embedded-more --run runs/embedded-more --set model.pretrained=runs/embedded/bundle
 
 bench-model: $(SETUP) ## the embedded model's figures on packages it never saw, beside the baselines
 	$(BIN)/python -m benchmarks.model

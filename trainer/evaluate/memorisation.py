@@ -85,7 +85,7 @@ def memorisation(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A line's beginning somewhere in a document."""
+    """A line's end somewhere in a document: tokens that begin with a line break are whole on its far side."""
 
     document: Document
     at: int
@@ -103,13 +103,14 @@ def draw_places(documents: Iterable[Document], count: int, seed: int) -> list[Pl
     """One place in each of `count` documents that are long enough, chosen by their hashes."""
     long = (document for document in documents if len(document.text) >= SHOWN + REPEATED)
     drawn = heapq.nsmallest(count, long, key=lambda document: secret_of(f"{seed} {document.sha256}"))
-    return [Place(document=document, at=_line_start(document.text, seed)) for document in drawn]
+    return [Place(document=document, at=_line_end(document.text, seed)) for document in drawn]
 
 
-def _line_start(text: str, seed: int) -> int:
-    """The beginning of a line with enough text before and behind it, or what is nearest to that."""
+def _line_end(text: str, seed: int) -> int:
+    """The end of a line with enough text before and behind it, or what is nearest to that."""
     at = random.Random(f"{seed} {len(text)} {text[:80]}").randint(SHOWN // 2, len(text) - REPEATED)
-    return text.rfind("\n", 0, at) + 1 or at
+    end = text.rfind("\n", 0, at)
+    return end if end > 0 else at
 
 
 async def _ask(model: Path, places: Sequence[Place], planted: Sequence[Canary]) -> tuple[list[str], list[str]]:

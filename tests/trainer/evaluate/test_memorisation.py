@@ -84,14 +84,14 @@ def test_runs_are_counted_up_to_the_first_wrong_character(model: Callable[[int],
     assert "of 2 places" in figures.summary()
 
 
-def test_places_lie_at_lines_of_documents_that_are_long_enough() -> None:
+def test_places_lie_at_ends_of_lines_of_documents_that_are_long_enough() -> None:
     long = [document(f"line {number} of the text\n" * 90, str(number)) for number in range(5)]
     short = document("x" * (SHOWN + REPEATED - 1), "short")
     places = draw_places([short, *long], 3, 0)
     assert len(places) == 3
     assert [place.document.path for place in places] == [place.document.path for place in draw_places(long, 3, 0)]
     for place in places:
-        assert place.document.text[place.at - 1] == "\n"
+        assert place.wanted[0] == "\n"
         assert len(place.wanted) == REPEATED
         assert place.document.text[: place.at].endswith(place.before)
     assert draw_places(long, 3, 1) != places, "another seed draws others"
