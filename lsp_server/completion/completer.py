@@ -27,6 +27,8 @@ from lsp_server.settings import LengthMode, Settings
 
 EXPLICIT_TEMPERATURE = 0.4
 """CodeParrot's; several candidates at temperature 0 would all be the same."""
+UNSURE_TEMPERATURE = 1.0
+"""The model's own distribution."""
 _GRACE_SECONDS = 0.5
 """An engine that keeps its deadline answers well within this; one that hangs is given up."""
 _LONG_LINE = 400
@@ -93,11 +95,21 @@ class Completer:
         ask = _Ask(snapshot=snapshot, settings=settings)
         shown = self._cache.find(snapshot, settings, automatic=True) or []
         candidates = await self._candidates(ask, automatic=automatic, num_known=len(shown))
-        fresh = [_suggestion(candidate, ask) for candidate in candidates]
-        suggestions = _distinct([*shown, *fresh])[: 1 if automatic else settings.num_candidates]
+        found = _distinct([*shown, *(_suggestion(candidate, ask) for candidate in candidates)])
+        if len(found) == 1 < settings.num_candidates and not automatic and settings.temperature == 0:
+            found = _distinct([*found, *await self._others(ask)])
+        suggestions = found[: 1 if automatic else settings.num_candidates]
         if suggestions or all(candidate.finish_reason is not FinishReason.DEADLINE for candidate in candidates):
             self._cache.put(snapshot, settings, automatic=automatic, suggestions=tuple(suggestions))
         return suggestions
+
+    async def _others(self, ask: _Ask) -> list[Suggestion]:
+        """Where the model is so sure that all candidates were one: what else it might have said."""
+        try:
+            others = await self._complete(ask, UNSURE_TEMPERATURE, ask.settings.num_candidates - 1)
+        except EngineError:
+            return []  # there is one
+        return [_suggestion(candidate, ask) for candidate in others]
 
     async def _candidates(self, ask: _Ask, *, automatic: bool, num_known: int) -> list[Candidate]:
         """Automatic: one. Explicit at temperature 0: the greedy one, unless it is known, and sampled ones behind it."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from lsp_server.completion.completer import EXPLICIT_TEMPERATURE, Completer
+from lsp_server.completion.completer import EXPLICIT_TEMPERATURE, UNSURE_TEMPERATURE, Completer
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, FinishReason, OnTokens, StopRule
 from lsp_server.engine.fake import FakeEngine, Script
@@ -77,6 +77,20 @@ async def test_an_explicit_request_keeps_what_is_shown_in_front(make_completer: 
     found = await completer.suggest(at_cursor("x =|"), Settings(), False)
     assert [each.text for each in found] == ["1", "2"]
     assert [each.sampling.greedy for each in engine.requests] == [True, False], "the greedy text was known"
+
+
+async def test_a_model_that_is_sure_is_asked_what_else_it_might_say(make_completer: MakeCompleter) -> None:
+    engine = FakeEngine(lambda request, _: ["2\n" if request.sampling.temperature == UNSURE_TEMPERATURE else "1\n"])
+    found = await make_completer(engine).suggest(at_cursor("x =|"), Settings(), False)
+    assert [each.text for each in found] == ["1", "2"]
+    assert [each.sampling.temperature for each in engine.requests] == [0.0, EXPLICIT_TEMPERATURE, UNSURE_TEMPERATURE]
+
+
+async def test_a_sure_model_is_asked_no_more_where_one_suggestion_will_do(make_completer: MakeCompleter) -> None:
+    engine = answers("1\n")
+    await make_completer(engine).suggest(at_cursor("x =|"), Settings(num_candidates=1), False)
+    await make_completer(engine).suggest(at_cursor("y =|"), Settings(), True)
+    assert len(engine.requests) == 2
 
 
 async def test_the_users_temperature_is_used_for_all(make_completer: MakeCompleter) -> None:
