@@ -136,10 +136,9 @@ class Follower:
 
 def _goes_on(known: _Open, edit: Edit) -> bool:
     """Take an edit that writes the offer's next characters; whether it was one."""
-    added = _added(known, edit)
-    if added is None:
+    text, start = _added(known, edit), known.cursor
+    if not text:
         return False
-    text, start = added
     known.texts = [each for each in known.texts if each.startswith(known.written + text)]
     known.written += text
     if _is_typed(edit):
@@ -151,14 +150,14 @@ def _goes_on(known: _Open, edit: Edit) -> bool:
     return True
 
 
-def _added(known: _Open, edit: Edit) -> tuple[str, int] | None:
-    """What an edit wrote of an offer and where, None if nothing: some editors write again what stands before it."""
+def _added(known: _Open, edit: Edit) -> str:
+    """What an edit wrote of an offer at its cursor: some editors write again what stands before it."""
     if edit.at + edit.removed != known.cursor:
-        return None
+        return ""
     text = edit.inserted[edit.removed :]
     if not edit.removed and text in _PAIRS and not _fits(known, text):
         text = text[:1]
-    return (text, known.cursor) if text and _fits(known, text) else None
+    return text if _fits(known, text) else ""
 
 
 def _fits(known: _Open, text: str) -> bool:

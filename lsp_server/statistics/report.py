@@ -72,7 +72,7 @@ def _figures(summary: Summary) -> list[tuple[str, str]]:
         ("characters saved", f"{summary.saved_characters:,}"),
         ("still there after 30 s", _percent(summary.kept_30_s)),
         ("still there after 5 min", _percent(summary.kept_5_min)),
-        ("answered without the model", _percent(summary.from_cache)),
+        ("answered from the cache", _percent(summary.from_cache)),
         ("latency p50", f"{summary.latency_p50_ms:.0f} ms"),
         ("latency p90", f"{summary.latency_p90_ms:.0f} ms"),
         ("latency p99", f"{summary.latency_p99_ms:.0f} ms"),
