@@ -49,6 +49,8 @@ class Settings:
     debounce_ms: int = 40
     deadline_ms: int = 2000
     completion_menu: MenuMode = MenuMode.AUTO
+    memory: bool = True
+    """Whether suggestions may also go on as the document itself and the workspace's other files do."""
     statistics: bool = True
     """Whether what becomes of suggestions is counted, in numbers and on this machine only."""
 

@@ -72,8 +72,6 @@ def code_places(bundle: Bundle, texts: Sequence[str], rng: random.Random) -> Ite
     while True:
         text = rng.choice(texts)
         cursor = rng.randrange(len(text) // 4, len(text))
-        if text[cursor - 1].isspace():
-            continue  # behind a lone space the server asks from before it: nothing would have been typed
         earlier, prompt = (_ask(windows, text, cursor, typed) for typed in (cursor - 1, cursor))
         if len(prompt) > 1:
             yield Place(earlier=earlier, prompt=prompt)
@@ -84,4 +82,4 @@ def _ask(windows: Windows, text: str, cursor: int, typed: int) -> Tokens:
     line_end = text.find("\n", cursor)
     below = "" if line_end < 0 else text[line_end:]
     uri = f"{len(text)}:{cursor}"
-    return windows.prompt(Snapshot(uri=uri, language="python", text=text[:typed] + below, offset=typed))
+    return windows.prompt(Snapshot(uri=uri, language="python", text=text[:typed] + below, offset=typed)).ids

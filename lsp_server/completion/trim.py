@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from lsp_server.completion.rest import plain
 from lsp_server.completion.snapshot import Snapshot
-from lsp_server.completion.window import plain
 from lsp_server.model.blocks import block_end, line_end
 from lsp_server.settings import LengthMode
 

@@ -6,11 +6,11 @@ is until the text has outgrown the budget, and then moves far. One `Windows` own
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
 
+from lsp_server.completion.rest import Rest, plain
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.model.prompt import PromptBuilder
 
@@ -18,14 +18,30 @@ MAX_DOCUMENTS = 64
 _MOST_CHARACTERS_PER_TOKEN = 8
 """Text looked at for each token of budget; code has three to four, deep indentation more."""
 _ANCHOR_CHARACTERS = 64
+_PIECE_CHARACTERS = 256
+"""More than the longest piece that is held back."""
 CLOSING_MARKS = ")]}\"'"
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Encoder(Protocol):
     """What turns text into tokens."""
 
     def encode(self, text: str, /) -> list[int]: ...
+
+    def last_piece(self, text: str, /) -> str:
+        """The end of a text whose tokens may be others once more is written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What the model is given at one place of a document."""
+
+    ids: tuple[int, ...]
+    begins_with: str = ""
+    """The last piece before the cursor, which the prompt leaves out: the answer is to begin with it."""
+    rest: tuple[tuple[int, ...], ...] = ()
+    """Tokens of what else the document holds, in pieces, the nearest one last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +56,22 @@ class Windows:
     def __init__(self, *, tokenizer: Encoder, prompts: PromptBuilder) -> None:
         self._tokenizer = tokenizer
         self._prompts = prompts
+        self._rest = Rest(tokenizer)
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
-    def prompt(self, snapshot: Snapshot) -> tuple[int, ...]:
-        """The prompt's token ids, within the model's budgets."""
+    def prompt(self, snapshot: Snapshot) -> Prompt:
+        """The prompt, within the model's budgets."""
         text = "\n".join((*snapshot.cells_before, snapshot.text))
         cursor = len(text) - len(snapshot.text) + snapshot.offset
-        start, prefix = self._prefix(snapshot.uri, text, cursor)
+        end = cursor - len(self._last_piece(text[max(0, cursor - _PIECE_CHARACTERS) : cursor]))
+        start, prefix = self._prefix(snapshot.uri, text, end)
         self._remember(snapshot.uri, _Window(text=text, start=start))
-        return self._prompts.build(prefix=prefix, suffix=self._suffix(snapshot))
+        suffix = self._suffix(snapshot)
+        return Prompt(
+            ids=self._prompts.build(prefix=prefix, suffix=suffix),
+            begins_with=plain(text[end:cursor]),
+            rest=self._rest.texts(text[:start], snapshot.after),
+        )
 
     def forget(self, uri: str) -> None:
         self._windows.pop(uri, None)
@@ -81,6 +104,12 @@ class Windows:
         budget = self._prompts.prefix_tokens
         return start > 0 and num_tokens < budget // 2 and cursor - start < budget * _MOST_CHARACTERS_PER_TOKEN // 4
 
+    def _last_piece(self, text: str) -> str:
+        """As the document spells its line ends; empty where the text has characters that no token spells."""
+        piece = self._tokenizer.last_piece(plain(text))
+        spelt = (piece.replace("\n", line_end) for line_end in ("\r\n", "\n", "\r"))
+        return next((each for each in spelt if text.endswith(each)), "")
+
     def _suffix(self, snapshot: Snapshot) -> list[int]:
         """Without closing marks that end the cursor's line.
 
@@ -103,13 +132,6 @@ class Windows:
         self._windows.move_to_end(uri)
         while len(self._windows) > MAX_DOCUMENTS:
             self._windows.popitem(last=False)
-
-
-def plain(text: str) -> str:
-    """Text as the model learned it: `\\n` line ends, and no lone surrogates, which UTF-8 cannot spell."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def _follow(window: _Window, text: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -66,12 +66,29 @@ class SamplingParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """Where the engine may look for how the user's own code goes on, besides the prompt itself."""
+
+    texts: tuple[tuple[int, ...], ...] = ()
+    """What else the document holds, in pieces, the nearest one last."""
+    collection: str = ""
+    """Key of texts that were remembered; empty is none."""
+    own_name: str = ""
+    """The document's name in the collection: its older copy is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionRequest:
     """One question to the model: what comes after these tokens?"""
 
     document: str
     """Key of the document; it owns a KV slot, and a newer request of the same key supersedes an older one."""
     prompt_ids: tuple[int, ...]
+    begins_with: str = ""
+    """What every answer begins with: the last piece of text before the cursor, which the prompt leaves out so that the
+    model may spell it together with what follows. Not part of a candidate's text."""
+    recall: Recall | None = None
+    """None asks the model alone."""
     sampling: SamplingParams = SamplingParams()
     stop: StopRule = StopRule.BLOCK
     line_prefix: str = ""
@@ -86,7 +103,7 @@ class Candidate:
 
     text: str
     token_ids: tuple[int, ...]
-    """Without `<|endoftext|>`."""
+    """With those that spell what it begins with, without `<|endoftext|>`."""
     mean_logprob: float
     """Mean natural-log probability of the tokens under the model at temperature 1."""
     finish_reason: FinishReason
@@ -171,6 +188,13 @@ class Engine(Protocol):
 
     async def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> None:
         """Warm a document's KV slot, at lower priority than any request."""
+        ...
+
+    async def remember(self, collection: str, texts: Mapping[str, Sequence[int]]) -> None:
+        """Keep texts, as tokens by name, for requests whose `recall` names the collection; an empty one is forgotten.
+
+        They are found once they are sorted, a moment later. They leave with the client.
+        """
         ...
 
     async def reload(self, bundle: Path | None) -> None:

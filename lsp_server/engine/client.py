@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,6 +52,10 @@ class EngineClient:
 
     async def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> None:
         await self._ask({"op": "prefill", "document": document, "prompt_ids": prompt_ids})
+
+    async def remember(self, collection: str, texts: Mapping[str, Sequence[int]]) -> None:
+        for batch in messages.batches(texts):
+            await self._ask({"op": "remember", "collection": collection, "texts": batch})
 
     async def reload(self, bundle: Path | None) -> None:
         path = None if bundle is None else str(bundle.expanduser().resolve())

@@ -35,6 +35,7 @@ class Continuation:
     ) -> None:
         self._tokenizer = tokenizer
         self._stop, self._line_prefix = request.stop, request.line_prefix
+        self._begins_with = request.begins_with
         self._sentinels = frozenset(tokenizer.sentinel_ids.values())
         self._max_new_tokens = max_new_tokens
         self._on_text = on_text
@@ -56,7 +57,7 @@ class Continuation:
             return
         self._ids.append(token_id)
         self._logprobs.append(logprob)
-        self._text = self._tokenizer.decode(self._ids).rstrip(REPLACEMENT)
+        self._text = self._tokenizer.decode(self._ids).rstrip(REPLACEMENT)[len(self._begins_with) :]
         self._text_lengths.append(len(self._text))
         end = self._stop_at()
         if end is not None:

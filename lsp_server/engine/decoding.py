@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,10 +20,13 @@ from torch import Tensor
 from lsp_server.engine.api import CompletionRequest, CompletionResult, FinishReason, OnTokens, Timings
 from lsp_server.engine.backend import Backend, Span
 from lsp_server.engine.continuation import Continuation, Detokenizer, ranked
+from lsp_server.engine.healing import Healer, Openings
+from lsp_server.engine.mixing import mixed
 from lsp_server.engine.sampler import Sampler
 from lsp_server.engine.slots import Slot
 from lsp_server.engine.speculation import Drafter, DraftTable
 from lsp_server.errors import PromptError
+from lsp_server.recall.recollection import Recollection
 
 PREFILL_TOKENS = 128
 """Prompt tokens in one step: small enough that a cancelled prefill ends within tens of milliseconds on a CPU."""
@@ -69,7 +72,10 @@ class _Row:
     continuation: Continuation
     cache: Any  # Any: the back end's cache
     drafter: Drafter | None
-    drafts: list[int]
+    recollection: Recollection | None
+    unread: list[int] = field(default_factory=list)
+    """Tokens that were drawn, and that the network has not read."""
+    drafts: list[int] = field(default_factory=list)
     """Guesses behind the last token, read in the same pass."""
 
 
@@ -84,11 +90,16 @@ class Decoding:
         request: CompletionRequest,
         *,
         received_at: float,
+        healer: Healer | None = None,
+        recollection: Recollection | None = None,
         draft_table: DraftTable | None = None,
         on_tokens: OnTokens | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`received_at` is when the engine received the request, on `clock`, in seconds."""
+        """`received_at` is when the engine received the request, on `clock`, in seconds.
+
+        `healer` is needed for a request that says what its answer begins with.
+        """
         self._backend, self._slot, self._request, self._clock = backend, slot, request, clock
         self._received_at = received_at
         self._deadline = None if request.deadline_ms is None else received_at + request.deadline_ms / 1000
@@ -104,6 +115,7 @@ class Decoding:
             )
             for row in range(num_rows)
         ]
+        self._healer, self._recollection = healer, recollection
         self._draft_table = draft_table
         self._sampler = Sampler(request.sampling, num_rows)
         self._num_passes = 0
@@ -156,10 +168,12 @@ class Decoding:
     def _write(self, logits_NV: Tensor) -> Generator[list[AnySpan], list[Tensor], None]:
         """Draw, read what was drawn, and drop each row as it ends."""
         rows = self._rows()
-        logits = [logits_NV] * len(rows)
+        if self._request.begins_with:
+            yield from self._open(rows, logits_NV[-1])
+        else:
+            self._take(rows, [logits_NV] * len(rows))
         while True:
             self._num_passes += 1
-            self._take(rows, logits)
             rows = [row for row in rows if row.continuation.finish_reason is None]
             if not rows or self._expired():
                 return
@@ -168,8 +182,10 @@ class Decoding:
             spans = [self._span(row) for row in rows]
             logits = yield spans
             for row, span in zip(rows, spans, strict=True):
+                row.unread = []
                 if row.cache is self._slot.cache:
                     self._slot.extend(span.ids)
+            self._take(rows, logits)
 
     def _rows(self) -> list[_Row]:
         """A lone candidate writes into the document's slot, several into branches of it."""
@@ -183,17 +199,48 @@ class Decoding:
                 continuation=continuation,
                 cache=cache if alone else self._backend.branch(cache, self._max_new_tokens),
                 drafter=Drafter(prompt_ids, self._draft_table) if speculates else None,
-                drafts=[],
+                recollection=self._recollection.copy() if self._recollection else None,
             )
             for number, continuation in enumerate(self._continuations)
         ]
+
+    def _open(self, rows: list[_Row], logits_V: Tensor) -> Generator[list[AnySpan], list[Tensor], None]:
+        """Draw how each row spells what it must begin with; heads that are looked at are read on branches."""
+        assert self._healer is not None
+        spelling = self._healer.spell(self._request.begins_with, partial(self._predict, self._recollection), logits_V)
+        try:
+            heads = next(spelling)
+            branches = [self._backend.branch(self._slot.cache, len(head)) for head in heads]
+            logits = yield [
+                Span(cache=branch, ids=head, num_logits=len(head)) for branch, head in zip(branches, heads, strict=True)
+            ]
+            spelling.send(logits)
+        except StopIteration as stop:
+            openings: Openings = stop.value
+        places, logprobs = self._sampler.draw(openings.logprobs.expand(len(rows), -1), [row.number for row in rows])
+        for row, place, logprob in zip(rows, places, logprobs, strict=True):
+            for token_id in openings.heads[place]:
+                self._add(row, token_id, 0.0, 0)
+            self._add(row, openings.last_ids[place], logprob, 0)
+
+    def _predict(self, recollection: Recollection | None, logits_V: Tensor, written: Sequence[int] = ()) -> Tensor:
+        """Log-probabilities V behind so many tokens of an answer, with what the user's own code says."""
+        if recollection is None:
+            return logits_V.log_softmax(dim=0)
+        if written:
+            recollection = recollection.copy()
+            for token_id in written:
+                recollection.add(token_id)
+        return mixed(logits_V, recollection.expectations())
 
     def _take(self, rows: list[_Row], logits: Sequence[Tensor]) -> None:
         """Draw each row's next token, and go on drawing where it is the draft that was read behind it."""
         place, going_on = 0, list(range(len(rows)))
         while going_on:
-            logits_BV = torch.stack([logits[index][place] for index in going_on])
-            ids, logprobs = self._sampler.draw(logits_BV, [rows[index].number for index in going_on])
+            logprobs_BV = torch.stack(
+                [self._predict(rows[index].recollection, logits[index][place]) for index in going_on]
+            )
+            ids, logprobs = self._sampler.draw(logprobs_BV, [rows[index].number for index in going_on])
             drawn = zip(going_on, ids, logprobs, strict=True)
             going_on = [index for index, token_id, logprob in drawn if self._add(rows[index], token_id, logprob, place)]
             place += 1
@@ -203,6 +250,10 @@ class Decoding:
         row.continuation.add(token_id, logprob)
         is_draft = place < len(row.drafts) and row.drafts[place] == token_id
         goes_on = is_draft and row.continuation.finish_reason is None
+        if not is_draft:
+            row.unread.append(token_id)
+        if row.recollection is not None:
+            row.recollection.add(token_id)
         if row.drafter is not None:
             row.drafter.add(token_id)
             if not goes_on and row.drafts:
@@ -230,8 +281,7 @@ class Decoding:
         return row.drafter.draft(limit, self._backend.draft_cost) if limit > 0 else []
 
     def _span(self, row: _Row) -> AnySpan:
-        ids = [row.continuation.last_id, *row.drafts]
-        return Span(cache=row.cache, ids=ids, num_logits=len(ids))
+        return Span(cache=row.cache, ids=[*row.unread, *row.drafts], num_logits=1 + len(row.drafts))
 
     def _expired(self) -> bool:
         return self._deadline is not None and self._clock() >= self._deadline

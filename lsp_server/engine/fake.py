@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class FakeEngine:
         self.state = state
         self.requests: list[CompletionRequest] = []
         self.prefills: list[tuple[str, tuple[int, ...]]] = []
+        self.remembered: dict[str, dict[str, tuple[int, ...]]] = {}
         self.num_steps = 0
         self.num_reloads = 0
         self._script = script
@@ -63,6 +64,10 @@ class FakeEngine:
         """There is nothing to warm, but that it was asked for is remembered."""
         self._check_ready()
         self.prefills.append((document, prompt_ids))
+
+    async def remember(self, collection: str, texts: Mapping[str, Sequence[int]]) -> None:
+        kept = self.remembered.setdefault(collection, {})
+        kept.update({name: tuple(ids) for name, ids in texts.items()})
 
     async def reload(self, bundle: Path | None) -> None:  # noqa: ARG002  the script is all there is to load
         self.num_reloads += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.job import LoadModel, Model
 from lsp_server.engine.memory import resident_bytes
 from lsp_server.engine.worker import Worker
+from lsp_server.recall.collections import Collections
 
 STOP_SECONDS = 2.0
 """A step takes milliseconds; only a model that is being loaded can take longer, and it may be left behind."""
@@ -29,7 +30,8 @@ class LocalEngine:
     ) -> None:
         """`choice` None is the default of everything; `load_model` replaces how a model is read."""
         choice = choice or EngineChoice()
-        self._worker = Worker(load_model or _loader(choice), choice.model, choice.device)
+        self._collections = Collections()
+        self._worker = Worker(load_model or _loader(choice, self._collections), choice.model, choice.device)
 
     async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
         self._worker.start()
@@ -45,6 +47,9 @@ class LocalEngine:
         self._worker.start()
         await asyncio.wrap_future(self._worker.prefill(document, prompt_ids))
 
+    async def remember(self, collection: str, texts: Mapping[str, Sequence[int]]) -> None:
+        self._collections.remember(collection, texts)
+
     async def reload(self, bundle: Path | None) -> None:
         self._worker.start()
         await asyncio.wrap_future(self._worker.reload(bundle))
@@ -55,6 +60,9 @@ class LocalEngine:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._worker.stop, STOP_SECONDS)
+
+    def forget_collection(self, collection: str) -> None:
+        self._collections.forget(collection)
 
     def forget(self, document: str) -> None:
         """Drop a document's cache slot."""
@@ -90,10 +98,10 @@ class _Stream:
             self._on_tokens(candidate, text)
 
 
-def _loader(choice: EngineChoice) -> Callable[[Path | None], Model]:
+def _loader(choice: EngineChoice, collections: Collections) -> Callable[[Path | None], Model]:
     def load(bundle: Path | None) -> Model:
         from lsp_server.engine.resident import ResidentModel  # torch: a second's import, off the event loop
 
-        return ResidentModel.load(bundle, choice.device, choice.threads, choice.backend)
+        return ResidentModel.load(bundle, choice.device, choice.threads, choice.backend, collections)
 
     return load

@@ -4,6 +4,7 @@ client                                                  engine
 {op: hello, protocol, version, token}                -> {op: hello, pid} | {op: error, error}
 {op: complete, id, request}                          -> {op: tokens, id, candidate, text}* {op: result, id, result}
 {op: prefill, id, document, prompt_ids}              -> {op: done, id}
+{op: remember, id, collection, texts}                -> {op: done, id}
 {op: reload, id, bundle}                             -> {op: done, id}
 {op: status, id}                                     -> {op: status, id, status}
 {op: cancel, id}                                     -> (nothing)
@@ -12,7 +13,9 @@ any of them may be answered by                          {op: error, id, error} o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
@@ -24,6 +27,7 @@ from lsp_server.engine.api import (
     EngineState,
     EngineStatus,
     FinishReason,
+    Recall,
     SamplingParams,
     StopRule,
     Timings,
@@ -31,6 +35,8 @@ from lsp_server.engine.api import (
 from lsp_server.engine.wire import WireError
 from lsp_server.errors import EngineError, ParrotletError
 
+MOST_TEXT_BYTES = 2**20
+"""Of remembered text in one message."""
 Message = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -58,6 +64,35 @@ def take_ids(message: Message, key: str) -> tuple[int, ...]:
     return tuple(values)
 
 
+def batches(texts: Mapping[str, Sequence[int]]) -> Iterator[dict[str, str]]:
+    """Texts as a message carries them, in as many messages as their size takes; one that fits into none is left out."""
+    batch: dict[str, str] = {}
+    size = 0
+    for name, ids in texts.items():
+        packed = base64.b64encode(array("I", ids).tobytes()).decode()
+        if len(packed) > MOST_TEXT_BYTES:
+            continue
+        if batch and size + len(packed) > MOST_TEXT_BYTES:
+            yield batch
+            batch, size = {}, 0
+        batch[name] = packed
+        size += len(packed)
+    if batch:
+        yield batch
+
+
+def take_texts(message: Message, key: str) -> dict[str, Sequence[int]]:
+    """Texts as `batches` makes them. Raises: WireError."""
+    texts = take(message, key, dict)
+    try:
+        return {
+            name: memoryview(base64.b64decode(packed, validate=True)).cast("I").tolist()
+            for name, packed in texts.items()
+        }
+    except (TypeError, ValueError) as error:
+        raise WireError(f"{key!r} holds a text that is not understood: {error}") from error
+
+
 def request_to_json(request: CompletionRequest) -> dict[str, Any]:
     return asdict(request)
 
@@ -68,6 +103,8 @@ def request_from_json(message: Message) -> CompletionRequest:
     return CompletionRequest(
         document=take(message, "document", str),
         prompt_ids=take_ids(message, "prompt_ids"),
+        begins_with=take(message, "begins_with", str),
+        recall=_recall_from_json(take_optional(message, "recall", dict)),
         sampling=SamplingParams(
             temperature=take(sampling, "temperature", float),
             top_p=take(sampling, "top_p", float),
@@ -79,6 +116,16 @@ def request_from_json(message: Message) -> CompletionRequest:
         stop=_member(StopRule, message, "stop"),
         line_prefix=take(message, "line_prefix", str),
         deadline_ms=take_optional(message, "deadline_ms", int),
+    )
+
+
+def _recall_from_json(message: Message | None) -> Recall | None:
+    if message is None:
+        return None
+    return Recall(
+        texts=tuple(take_ids({"texts": each}, "texts") for each in take(message, "texts", list)),
+        collection=take(message, "collection", str),
+        own_name=take(message, "own_name", str),
     )
 
 

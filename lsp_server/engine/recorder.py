@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, Engine, EngineStatus, OnTokens, Timings
@@ -22,6 +23,9 @@ class Recorder:
 
     async def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> None:
         await self._engine.prefill(document, prompt_ids)
+
+    async def remember(self, collection: str, texts: Mapping[str, Sequence[int]]) -> None:
+        await self._engine.remember(collection, texts)
 
     async def reload(self, bundle: Path | None) -> None:
         await self._engine.reload(bundle)

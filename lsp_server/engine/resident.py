@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -19,10 +19,14 @@ from lsp_server.engine.backends import open_backend
 from lsp_server.engine.continuation import Detokenizer
 from lsp_server.engine.decoding import Decoding, check_prompt, prefill
 from lsp_server.engine.device import choose_device, is_failure, release_memory, what_happened
+from lsp_server.engine.healing import Healer
 from lsp_server.engine.slots import DEFAULT_CACHE_BYTES, SlotPool
 from lsp_server.errors import DeviceFailedError, EngineError, ParrotletError
 from lsp_server.model.ngrams import NgramTable
 from lsp_server.model.opening import open_model
+from lsp_server.model.spelling import Spellings
+from lsp_server.recall.collections import Collections
+from lsp_server.recall.recollection import Recollection
 
 logger = logging.getLogger(__name__)
 
@@ -32,23 +36,34 @@ R = TypeVar("R")
 OpenBackend = Callable[[], AnyBackend]
 
 
+class EngineTokenizer(Detokenizer, Protocol):
+    """What turns text into tokens and back, and knows how each is spelt."""
+
+    def encode(self, text: str, /) -> list[int]: ...
+
+    def spellings(self) -> Spellings: ...
+
+
 class ResidentModel:
     """Answers requests; each is a generator of the tokens to read next, which `forward` reads for many at a time."""
 
     def __init__(
         self,
         backend: AnyBackend,
-        tokenizer: Detokenizer,
+        tokenizer: EngineTokenizer,
         name: str,
         max_cache_bytes: int = DEFAULT_CACHE_BYTES,
         drafts: NgramTable | None = None,
+        collections: Collections | None = None,
         open_on_cpu: OpenBackend | None = None,
     ) -> None:
         """`open_on_cpu` takes over when the device fails; None where the model is on the CPU."""
         self.name = name
         self.message = ""
         self._drafts = drafts
+        self._collections = collections or Collections()
         self._backend, self._tokenizer = backend, tokenizer
+        self._healer = Healer(tokenizer.spellings(), tokenizer.encode)
         self._max_cache_bytes = max_cache_bytes
         self._slots = SlotPool(backend, max_cache_bytes)
         self._open_on_cpu = open_on_cpu
@@ -61,6 +76,7 @@ class ResidentModel:
         device_name: str = "auto",
         num_threads: int | None = None,
         backend_name: str = "auto",
+        collections: Collections | None = None,
     ) -> ResidentModel:
         """Read a bundle, or a folder from the Hub; None is the embedded model.
 
@@ -82,6 +98,7 @@ class ResidentModel:
             source.load_tokenizer(),
             str(source.path),
             drafts=drafts,
+            collections=collections,
             open_on_cpu=None if backend.device == "cpu" else open_on_cpu,
         )
         model.message, model._has_moved = message, bool(message)
@@ -116,10 +133,23 @@ class ResidentModel:
                 slot,
                 request,
                 received_at=received_at,
+                healer=self._healer,
+                recollection=self._recollection(request),
                 draft_table=self._drafts,
                 on_tokens=on_tokens,
             )
             return (yield from decoding.steps())
+
+    def _recollection(self, request: CompletionRequest) -> Recollection | None:
+        recall, sentinel_ids = request.recall, self._tokenizer.sentinel_ids
+        if recall is None:
+            return None
+        return Recollection(
+            [*recall.texts, request.prompt_ids],
+            frozenset(sentinel_ids.values()),
+            index=self._collections.index_of(recall.collection),
+            own_name=recall.own_name,
+        )
 
     def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[AnySpans, list[Tensor], None]:
         """Raises: PromptError, EngineError."""

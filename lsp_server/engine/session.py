@@ -14,7 +14,7 @@ from typing import Any
 import lsp_server
 from lsp_server.engine import messages
 from lsp_server.engine.address import PROTOCOL_VERSION
-from lsp_server.engine.api import CompletionRequest
+from lsp_server.engine.api import CompletionRequest, Recall
 from lsp_server.engine.local import LocalEngine
 from lsp_server.engine.messages import Message
 from lsp_server.engine.wire import MAX_FRAME_BYTES, WireError, encode_frame, read_frame
@@ -45,6 +45,7 @@ class Session:
         self._token, self._on_activity = token, on_activity
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._documents: set[str] = set()
+        self._collections: set[str] = set()
 
     @property
     def num_running(self) -> int:
@@ -102,12 +103,16 @@ class Session:
         """What to call for a message's answer; everything in the message has been checked."""
         if operation == "complete":
             request = messages.request_from_json(messages.take(message, "request", dict))
-            request = replace(request, document=self._key(request.document))
+            request = replace(request, document=self._key(request.document), recall=self._own(request.recall))
             return lambda: self._complete(number, request)
         if operation == "prefill":
             document = self._key(messages.take(message, "document", str))
             prompt_ids = messages.take_ids(message, "prompt_ids")
             return lambda: self._done(self._engine.prefill(document, prompt_ids))
+        if operation == "remember":
+            collection = self._collection(messages.take(message, "collection", str))
+            texts = messages.take_texts(message, "texts")
+            return lambda: self._done(self._engine.remember(collection, texts))
         if operation == "reload":
             path = messages.take_optional(message, "bundle", str)
             return lambda: self._done(self._engine.reload(None if path is None else Path(path)))
@@ -156,6 +161,14 @@ class Session:
         self._documents.add(key)
         return key
 
+    def _collection(self, collection: str) -> str:
+        key = f"{self._number}:{collection}"
+        self._collections.add(key)
+        return key
+
+    def _own(self, recall: Recall | None) -> Recall | None:
+        return recall and replace(recall, collection=self._collection(recall.collection))
+
     async def _leave(self) -> None:
         tasks = list(self._tasks.values())
         for task in tasks:
@@ -164,3 +177,5 @@ class Session:
         await asyncio.gather(*tasks, return_exceptions=True)
         for document in self._documents:
             self._engine.forget(document)
+        for collection in self._collections:
+            self._engine.forget_collection(collection)

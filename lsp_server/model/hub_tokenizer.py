@@ -16,6 +16,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 from lsp_server.errors import BundleError
+from lsp_server.model.spelling import Spellings, last_piece
 
 CHOOSE_ANOTHER = "choose another model"
 PROBE = f" def f(a):\n\treturn  a + 1\n\n    # {string.printable[:95]} \n"
@@ -80,6 +81,14 @@ class HubTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Special tokens are left out; bytes that are no UTF-8 become U+FFFD."""
         return self._backend.decode(list(ids), skip_special_tokens=True)
+
+    def spellings(self) -> Spellings:
+        """All tokens but the special ones, as bytes."""
+        return Spellings.of(self._backend, frozenset(self.sentinel_ids.values()))
+
+    def last_piece(self, text: str) -> str:
+        """The end of a text whose tokens may be others once more is written."""
+        return last_piece(self._backend, text)
 
 
 def _exact(description: _Part, specials: Collection[str]) -> _Part:

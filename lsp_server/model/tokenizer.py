@@ -10,6 +10,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from lsp_server.errors import BundleError, CorpusError
+from lsp_server.model.spelling import Spellings, byte_letters, last_piece
 
 END_OF_TEXT = "<|endoftext|>"
 FIM_PREFIX = "<|fim_prefix|>"
@@ -140,21 +141,18 @@ class CodeTokenizer:
         tokens = (self._backend.id_to_token(number) or "" for number in ids if number not in sentinels)
         return bytes(codes[letter] for token in tokens for letter in token)
 
+    def spellings(self) -> Spellings:
+        """All tokens but the sentinels, as bytes."""
+        return Spellings.of(self._backend, frozenset(self.sentinel_ids.values()))
+
+    def last_piece(self, text: str) -> str:
+        """The end of a text whose tokens may be others once more is written."""
+        return last_piece(self._backend, text)
+
     def _ids_of(self, letters: Iterable[str]) -> list[int]:
         """Bytes as tokens of their own, which every vocabulary of bytes has."""
         numbers = [self._backend.token_to_id(letter) for letter in letters]
         return [number for number in numbers if number is not None]
-
-
-def byte_letters() -> list[str]:
-    """How byte-level BPE spells each of the 256 bytes: as itself where that can be seen, else as a letter from U+0100.
-
-    Source: `bytes_to_unicode` of GPT-2's encoder.
-    """
-    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = sorted(set(range(NUM_BYTES)) - set(visible))
-    codes = {byte: byte for byte in visible} | {byte: 0x100 + place for place, byte in enumerate(hidden)}
-    return [chr(codes[byte]) for byte in range(NUM_BYTES)]
 
 
 def _new_backend(pattern: str = PRE_TOKEN_PATTERN) -> Tokenizer:

@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 from hub_folders import byte_level, of_family, save_hub_model
+from torch.nn.utils.rnn import pad_sequence
 
 from lsp_server.assembly import open_completer
 from lsp_server.cli import main
@@ -19,7 +20,7 @@ from lsp_server.engine.api import EngineState
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.local import LocalEngine
 from lsp_server.engine.recorder import Recorder
-from lsp_server.model.hub_folder import open_hub_model
+from lsp_server.model.hub_folder import HubModel, open_hub_model
 from lsp_server.settings import Settings
 
 PREFIX, MIDDLE, SUFFIX = "def add(left, right):\n    return", " left + right", "\n\n\nclass Point:\n    pass\n"
@@ -28,15 +29,14 @@ SETTINGS = Settings(deadline_ms=30_000)
 
 
 def taught(folder: Path, kind: str, family: str, **tokenizer_config: object) -> Path:
-    """A network that has learnt one thing by heart: what stands between PREFIX and SUFFIX."""
+    """A network that has learnt one thing by heart: what stands between PREFIX, with a space or without, and SUFFIX."""
     torch.manual_seed(0)
     save_hub_model(folder, kind, of_family(family), **tokenizer_config)
     model = open_hub_model(folder)
     tokenizer = model.load_tokenizer()
-    prompt = model.prompts.build(prefix=tokenizer.encode(PREFIX), suffix=tokenizer.encode(SUFFIX))
-    ids = torch.tensor([[*prompt, *tokenizer.encode(MIDDLE + "\n")]])
-    labels = ids.clone()
-    labels[0, : len(prompt)] = -100
+    lessons = [_lesson(model, before, tokenizer.last_piece(before)) for before in (PREFIX, PREFIX + " ")]
+    ids = pad_sequence([ids for ids, _ in lessons], batch_first=True)
+    labels = pad_sequence([labels for _, labels in lessons], batch_first=True, padding_value=-100)
     network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     for _ in range(120):
@@ -47,6 +47,16 @@ def taught(folder: Path, kind: str, family: str, **tokenizer_config: object) -> 
     assert loss.item() < 0.1
     network.save_pretrained(folder)
     return folder
+
+
+def _lesson(model: HubModel, before: str, last_piece: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and labels: the prompt as it is asked, without the last piece, which the answer begins with."""
+    tokenizer = model.load_tokenizer()
+    prefix = tokenizer.encode(before.removesuffix(last_piece))
+    prompt = model.prompts.build(prefix=prefix, suffix=tokenizer.encode(SUFFIX))
+    answer = last_piece + (MIDDLE + "\n").removeprefix(last_piece if last_piece == " " else "")
+    answer_ids = tokenizer.encode(answer)
+    return torch.tensor([*prompt, *answer_ids]), torch.tensor([-100] * len(prompt) + answer_ids)
 
 
 def snapshot(before: str = PREFIX, after: str = SUFFIX) -> Snapshot:
@@ -85,7 +95,8 @@ async def test_the_middle_is_suggested_with_its_leading_space_and_without_what_f
         newcomer = open_completer(folder, engine)  # one that has no suggestion in its cache
         (behind,) = await newcomer.suggest(snapshot(PREFIX + " "), SETTINGS, automatic=True)
         assert behind.text == MIDDLE[1:], "behind a space, the answer goes on without it"
-        assert engine.timings[-1].reused_tokens == len(completer.prompt_ids(snapshot())) - 1
+        await newcomer.suggest(snapshot(PREFIX + " "), SETTINGS, automatic=False)
+        assert engine.timings[-1].reused_tokens == len(newcomer.prompt(snapshot(PREFIX + " ")).ids) - 1
     finally:
         await engine.close()
 

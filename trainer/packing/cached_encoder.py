@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from lsp_server.model.tokenizer import PRE_TOKEN_PATTERN, CodeTokenizer, byte_letters
+from lsp_server.model.spelling import byte_letters
+from lsp_server.model.tokenizer import PRE_TOKEN_PATTERN, CodeTokenizer
 
 MOST_PIECES = 2**19
 """Remembered, about 100 MB; the frequent ones come first."""

@@ -54,7 +54,7 @@ async def test_where_somebody_types_the_prompt_is_read(
     assert (document, prompt_ids) == (request.document, request.prompt_ids)
 
 
-async def test_behind_a_lone_space_the_prompt_is_read_that_will_be_asked(
+async def test_the_prompt_is_read_up_to_the_last_piece_as_it_will_be_asked(
     ahead: Ahead, make_completer: MakeCompleter, tokenizer: CodeTokenizer
 ) -> None:
     engine = FakeEngine(lambda request, index: [])
@@ -128,7 +128,7 @@ async def test_the_next_edit_gives_an_earlier_guess_up(
     ahead: Ahead, make_completer: MakeCompleter, tokenizer: CodeTokenizer
 ) -> None:
     engine = FakeEngine(lambda request, index: [])
-    for document in ("a|", "ab|", "abc|"):
+    for document in ("a.|", "ab.|", "abc.|"):
         ahead.expect(make_completer(engine), at_cursor(document), SETTINGS)
     await ahead.settle()
     assert read_prompts(engine, tokenizer) == ["abc"]

@@ -170,43 +170,42 @@ async def test_typing_through_a_suggestion_asks_the_engine_once(make_completer: 
     assert len(engine.requests) == 1
 
 
-async def test_behind_a_lone_space_the_word_is_asked_for_with_its_space(
-    make_completer: MakeCompleter, tokenizer: CodeTokenizer
+@pytest.mark.parametrize(
+    ("document", "asked", "piece"),
+    [
+        ("x = |\ny = 2", "x =", " "),
+        ("x = comp|", "x =", " comp"),
+        ("x = a.comp|", "x = a.", "comp"),
+        ("def f():\n    |", "def f():", "\n    "),
+        ("def f():\r\n\r\n    |", "def f():", "\n\n    "),
+        ("x(\udc80|", "x(\ufffd", ""),
+    ],
+    ids=["a lone space", "inside a word", "inside a name", "indentation", "windows line ends", "no text"],
+)
+async def test_the_last_piece_is_asked_for_again(
+    make_completer: MakeCompleter, tokenizer: CodeTokenizer, document: str, asked: str, piece: str
 ) -> None:
-    engine = answers(" compute(a)\n")
-    (suggestion,) = await make_completer(engine).suggest(at_cursor("x = |\ny = 2"), Settings(), True)
-    assert suggestion.text == "compute(a)"
+    """So that the model may spell it together with what follows."""
+    engine = answers("1\n")
+    (suggestion,) = await make_completer(engine).suggest(at_cursor(document), Settings(), True)
+    assert suggestion.text == "1"
     (request,) = engine.requests
-    assert tokenizer.decode(request.prompt_ids).endswith("x =")
-    assert request.line_prefix == "x ="
+    assert tokenizer.decode(request.prompt_ids).endswith(asked)
+    assert request.begins_with == piece
 
 
-async def test_an_answer_that_does_not_begin_with_the_space_is_asked_for_behind_it(
+async def test_the_model_is_given_the_documents_other_text_unless_the_user_does_not_want_it(
     make_completer: MakeCompleter, tokenizer: CodeTokenizer
 ) -> None:
     engine = answers("1\n")
-    (suggestion,) = await make_completer(engine).suggest(at_cursor("x = |"), Settings(), True)
-    assert suggestion.text == "1"
-    assert [tokenizer.decode(each.prompt_ids)[-2:] for each in engine.requests] == [" =", "= "]
-
-
-@pytest.mark.parametrize(
-    ("document", "reason"),
-    [
-        ("def f():\n    |", "indentation is one token with its line break"),
-        (" |", "a document that begins with a space"),
-        ("x =  |", "more than one space is no lead of a word"),
-        ("x\n |", "one column of indentation"),
-        ("x =\t|", "a tab leads no word"),
-    ],
-)
-async def test_other_white_space_is_part_of_the_question(
-    make_completer: MakeCompleter, document: str, reason: str
-) -> None:
-    engine = answers(" 1\n")
-    await make_completer(engine).suggest(at_cursor(document), Settings(), True)
-    assert len(engine.requests) == 1
-    assert engine.requests[0].line_prefix == document[:-1].split("\n")[-1], reason
+    above = "".join(f"line {number}\n" for number in range(200))
+    for memory in (True, False):
+        await make_completer(engine).suggest(at_cursor(f"{above}x =|\nbelow = 1"), Settings(memory=memory), True)
+    with_memory, without = engine.requests
+    assert with_memory.recall is not None
+    assert with_memory.recall.own_name == "u"
+    assert [tokenizer.decode(ids)[:6] for ids in with_memory.recall.texts] == ["\nbelow", "line 0"]
+    assert without.recall is None
 
 
 async def test_that_there_is_nothing_to_suggest_is_remembered_until_the_document_closes(
@@ -276,9 +275,9 @@ async def test_a_question_that_the_engine_drops_for_a_newer_one_is_cancelled(mak
 
 
 async def test_a_cancellation_that_arrives_together_with_an_answer_counts(make_completer: MakeCompleter) -> None:
-    """The answer behind a lone space that does not fit leads to a second question, which nobody wants any more."""
+    """An explicit question asks for the greedy answer first, and then for others, which nobody wants any more."""
     engine = EngineOnHold(lambda request, index: ["x"])
-    task = asyncio.create_task(make_completer(engine).suggest(at_cursor("x = |"), Settings(), True))
+    task = asyncio.create_task(make_completer(engine).suggest(at_cursor("x = |"), Settings(), False))
     await asyncio.wait_for(engine.asked.wait(), 10)
     engine.go_on.set_result(None)
     task.cancel()

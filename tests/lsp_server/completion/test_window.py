@@ -5,7 +5,7 @@ import random
 import pytest
 
 from lsp_server.completion.snapshot import Snapshot
-from lsp_server.completion.window import MAX_DOCUMENTS, Windows
+from lsp_server.completion.window import MAX_DOCUMENTS, Prompt, Windows
 from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 
@@ -24,13 +24,14 @@ class Reader:
         return self.parts(text, offset, **values)[1]
 
     def parts(self, text: str, offset: int | None = None, **values: object) -> tuple[str, str]:
-        """(suffix, prefix) in the prompt."""
+        """(suffix, prefix) in the prompt, with what the answer is to begin with."""
         offset = len(text) if offset is None else offset
         snapshot = Snapshot(**{"uri": "u", "language": "python", "text": text, "offset": offset, **values})  # type: ignore[arg-type]
         prompt = self.windows.prompt(snapshot)
-        assert len(prompt) <= self.layout.prompt_tokens
-        middle = prompt.index(self.sentinels.fim_middle) if self.sentinels.fim_middle in prompt else 0
-        return self.tokenizer.decode(prompt[:middle]), self.tokenizer.decode(prompt[middle + 1 :])
+        assert len(prompt.ids) <= self.layout.prompt_tokens
+        middle = prompt.ids.index(self.sentinels.fim_middle) if self.sentinels.fim_middle in prompt.ids else 0
+        suffix, prefix = prompt.ids[:middle], prompt.ids[middle + 1 :]
+        return self.tokenizer.decode(suffix), self.tokenizer.decode(prefix) + prompt.begins_with
 
 
 @pytest.fixture
@@ -45,8 +46,8 @@ def test_a_short_document_is_seen_whole(reader: Reader) -> None:
 def test_a_document_without_suffix_is_plain_text_behind_the_end_of_text(
     reader: Reader, sentinels: Sentinels, tokenizer: CodeTokenizer
 ) -> None:
-    prompt = reader.windows.prompt(Snapshot(uri="u", language="python", text="ab", offset=2))
-    assert prompt == (sentinels.end_of_text, *tokenizer.encode("ab"))
+    prompt = reader.windows.prompt(Snapshot(uri="u", language="python", text="ab.", offset=3))
+    assert prompt == Prompt(ids=(sentinels.end_of_text, *tokenizer.encode("ab")), begins_with=".")
 
 
 def test_a_long_document_is_cut_at_a_line(reader: Reader) -> None:
@@ -71,8 +72,8 @@ def test_typing_extends_the_prompt_at_its_end_only(reader: Reader) -> None:
 
 def test_edits_above_the_window_move_its_start_along(reader: Reader) -> None:
     before = reader.prefix(LINES)
-    assert reader.prefix("import os\n" + LINES + "x") == before + "x"
-    assert reader.prefix(LINES[20:] + "xy") == before + "xy"
+    assert reader.prefix("import os\n" + LINES) == before
+    assert reader.prefix(LINES[20:]) == before
 
 
 def test_an_edit_over_the_windows_start_chooses_anew(reader: Reader) -> None:

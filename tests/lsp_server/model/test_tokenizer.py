@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
 from lsp_server.errors import BundleError, CorpusError
-from lsp_server.model.tokenizer import MIN_VOCAB_SIZE, SENTINELS, CodeTokenizer, byte_letters
+from lsp_server.model.spelling import byte_letters
+from lsp_server.model.tokenizer import MIN_VOCAB_SIZE, SENTINELS, CodeTokenizer
 
 LINES = "".join(f"    if value_{number}:\n        return {number}\n" for number in range(40))
 LEARNT = CodeTokenizer.train([LINES], 320)
