@@ -51,6 +51,8 @@ class Settings:
     completion_menu: MenuMode = MenuMode.AUTO
     memory: bool = True
     """Whether suggestions may also go on as the document itself and the workspace's other files do."""
+    memory_excludes: tuple[str, ...] = field(default=())
+    """Globs of files in the workspace that are never looked at."""
     statistics: bool = True
     """Whether what becomes of suggestions is counted, in numbers and on this machine only."""
 

@@ -13,6 +13,7 @@ from lsp_server.completion.rest import plain
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.completion.trim import is_single_line, trim
 from lsp_server.completion.window import Encoder, Prompt, Windows
+from lsp_server.completion.workspace import Workspace, name_of
 from lsp_server.engine.api import (
     Candidate,
     CompletionRequest,
@@ -31,8 +32,6 @@ EXPLICIT_TEMPERATURE = 0.4
 """CodeParrot's; several candidates at temperature 0 would all be the same."""
 UNSURE_TEMPERATURE = 1.0
 """The model's own distribution."""
-COLLECTION = "workspace"
-"""Of all the code that one window's completer may look up, by the documents' URIs."""
 _GRACE_SECONDS = 0.5
 """An engine that keeps its deadline answers well within this; one that hangs is given up."""
 _LONG_LINE = 400
@@ -53,6 +52,7 @@ class Completer:
     def __init__(self, *, engine: Engine, tokenizer: Encoder, prompts: PromptBuilder) -> None:
         self._engine = engine
         self._context_tokens = prompts.context_tokens
+        self.workspace = Workspace(engine, tokenizer)
         self._windows = Windows(tokenizer=tokenizer, prompts=prompts)
         self._cache = TypedThroughCache()
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -142,7 +142,7 @@ class Completer:
             document=ask.snapshot.uri,
             prompt_ids=prompt.ids,
             begins_with=prompt.begins_with,
-            recall=_recall(ask, prompt),
+            recall=self._recall(ask, prompt),
             sampling=SamplingParams(
                 temperature=temperature,
                 top_p=settings.top_p,
@@ -156,6 +156,11 @@ class Completer:
         )
         result = await _within(settings.deadline_ms / 1000 + _GRACE_SECONDS, self._engine.complete(request))
         return list(result.candidates)
+
+    def _recall(self, ask: _Ask, prompt: Prompt) -> Recall | None:
+        if not ask.settings.memory:
+            return None
+        return Recall(texts=prompt.rest, collection=self.workspace.collection, own_name=name_of(ask.snapshot.uri))
 
 
 async def _within(seconds: float, answer: Coroutine[Any, Any, CompletionResult]) -> CompletionResult:
@@ -172,12 +177,6 @@ async def _within(seconds: float, answer: Coroutine[Any, Any, CompletionResult])
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)  # the engine has let go of it before anyone asks again
-
-
-def _recall(ask: _Ask, prompt: Prompt) -> Recall | None:
-    if not ask.settings.memory:
-        return None
-    return Recall(texts=prompt.rest, collection=COLLECTION, own_name=ask.snapshot.uri)
 
 
 def _suggestion(candidate: Candidate, ask: _Ask) -> Suggestion:

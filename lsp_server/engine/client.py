@@ -42,6 +42,9 @@ class EngineClient:
         self._command = command or engine_command(self._choice, idle_minutes)
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
+        self._remembered: dict[str, dict[str, str]] = {}
+        """As it went over the wire: another engine has to be told again."""
+        self._reminding: asyncio.Task[None] | None = None
         self._failure = ""
         self._retry_at = 0.0
 
@@ -55,6 +58,7 @@ class EngineClient:
 
     async def remember(self, collection: str, texts: Mapping[str, Sequence[int]]) -> None:
         for batch in messages.batches(texts):
+            self._remembered.setdefault(collection, {}).update(batch)
             await self._ask({"op": "remember", "collection": collection, "texts": batch})
 
     async def reload(self, bundle: Path | None) -> None:
@@ -71,6 +75,8 @@ class EngineClient:
             self._connecting.cancel()
             with contextlib.suppress(asyncio.CancelledError, EngineError):
                 await self._connecting
+        if self._reminding is not None:
+            self._reminding.cancel()
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
@@ -102,7 +108,16 @@ class EngineClient:
         except EngineError as error:
             self._failure, self._retry_at = str(error), time.monotonic() + RETRY_SECONDS
             raise
+        if self._remembered:
+            self._reminding = asyncio.create_task(self._remind(self._connection))
         return self._connection
+
+    async def _remind(self, connection: Connection) -> None:
+        """Tell a new engine what the last one was told."""
+        with contextlib.suppress(EngineError):
+            for collection, texts in list(self._remembered.items()):
+                for name, packed in list(texts.items()):
+                    await connection.ask({"op": "remember", "collection": collection, "texts": {name: packed}})
 
     async def _reach(self, address: EngineAddress, endpoint: Endpoint) -> Connection:
         """Connect to the engine, or start it, one client at a time."""

@@ -61,6 +61,10 @@ class LocalEngine:
     async def close(self) -> None:
         await asyncio.to_thread(self._worker.stop, STOP_SECONDS)
 
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until all that was remembered can be found."""
+        return self._collections.settle(timeout_s)
+
     def forget_collection(self, collection: str) -> None:
         self._collections.forget(collection)
 

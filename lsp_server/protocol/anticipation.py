@@ -23,7 +23,7 @@ class Anticipation:
         self._readiness, self._configuration = readiness, configuration
         self._ahead = Ahead()
         self._latest: Snapshot | None = None
-        readiness.on_ready = self._repeat
+        readiness.on_ready.append(self._repeat)
 
     def expect(self, snapshot: Snapshot | None) -> None:
         """A question will probably come from here."""

@@ -33,7 +33,7 @@ class Readiness:
         self.completer: Completer | None = None
         self.trouble = ""
         """Why there is no completer, as one line."""
-        self.on_ready: Callable[[], None] = lambda: None
+        self.on_ready: list[Callable[[], None]] = []
         """Called when the model has been found loaded."""
         self._server = server
         self._engine = engine
@@ -86,7 +86,8 @@ class Readiness:
         if status.state is EngineState.READY:
             if status.message:
                 self._notices.once(status.message)
-            self.on_ready()
+            for tell in self.on_ready:
+                tell()
         elif status.state is EngineState.FAILED:
             self._notices.engine_trouble(status.message)
 

@@ -19,6 +19,7 @@ from lsp_server.completion.completer import Completer
 from lsp_server.engine.api import Engine
 from lsp_server.errors import ParrotletError
 from lsp_server.protocol import items
+from lsp_server.protocol.acquaintance import Acquaintance
 from lsp_server.protocol.answering import Answering
 from lsp_server.protocol.anticipation import CURSOR_NOTIFICATION, Anticipation, cursor_of
 from lsp_server.protocol.configuration import Configuration
@@ -70,6 +71,9 @@ class ParrotletServer(LanguageServer):
             counters=self.counters,
             notices=self.notices,
             anticipation=self.anticipation,
+        )
+        self.acquaintance = Acquaintance(
+            readiness=self.readiness, configuration=self.configuration, documents=lambda: self.protocol.documents()
         )
         self.observation = Observation(statistics, self.configuration)
         self._lifeline: asyncio.Task[None] | None = None
@@ -123,6 +127,7 @@ class ParrotletServer(LanguageServer):
         self.anticipation.stop()
         self.answering.cancel_all()
         self.readiness.stop()
+        self.acquaintance.stop()
         self.observation.stop()
         if self._lifeline is not None:
             self._lifeline.cancel()
@@ -161,6 +166,14 @@ def _add_lifecycle(server: ParrotletServer) -> None:
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
         await server.configuration.change(params.settings)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def did_open(params: types.DidOpenTextDocumentParams) -> None:
+        server.acquaintance.opened(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def did_save(params: types.DidSaveTextDocumentParams) -> None:
+        server.acquaintance.changed(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:

@@ -17,7 +17,7 @@ from scripted_engine import DEVICE
 from stepping_model import request_of
 
 from lsp_server.engine.address import EngineAddress, EngineIdentity
-from lsp_server.engine.api import CompletionRequest, EngineState, EngineStatus, SamplingParams, StopRule
+from lsp_server.engine.api import CompletionRequest, EngineState, EngineStatus, Recall, SamplingParams, StopRule
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.client import EngineClient
 from lsp_server.engine.local import LocalEngine
@@ -248,6 +248,35 @@ async def test_the_real_engine_answers_through_the_socket_as_it_does_in_process(
         await client.close()
         await local.close()
         await asyncio.to_thread(stop_in_good_order, runtime_folder)
+
+
+async def test_an_engine_that_takes_anothers_place_is_told_what_that_one_had_remembered(
+    bundle: Path, runtime_folder: Path
+) -> None:
+    client = EngineClient(EngineChoice(model=bundle, device="cpu", threads=1))
+    text = list(range(20, 60))
+    request = CompletionRequest(
+        document="d",
+        prompt_ids=tuple(text[:20]),
+        sampling=SamplingParams(temperature=0.0, max_new_tokens=8),
+        stop=StopRule.NONE,
+        recall=Recall(collection="c"),
+    )
+
+    async def until_remembered() -> None:
+        while (await client.complete(request)).candidates[0].token_ids != tuple(text[20:28]):
+            await asyncio.sleep(0.02)
+
+    try:
+        await ready(client)
+        await client.remember("c", {"other": text * 4, "longer": list(range(20, 60)) * 4})
+        await asyncio.wait_for(until_remembered(), WAIT_SECONDS)
+        await asyncio.to_thread(end_started_processes)
+        await ready(client)
+        await asyncio.wait_for(until_remembered(), WAIT_SECONDS)
+    finally:
+        await client.close()
+        await asyncio.to_thread(end_started_processes)
 
 
 def stop_in_good_order(runtime_folder: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from stepping_model import Loader, SteppingModel, request_of
 
-from lsp_server.engine.api import CompletionRequest, EngineState, SamplingParams, StopRule
+from lsp_server.engine.api import CompletionRequest, EngineState, Recall, SamplingParams, StopRule
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.local import LocalEngine
 from lsp_server.errors import EngineError, EngineLoadingError, PromptError
@@ -64,6 +65,32 @@ async def test_a_reload_brings_the_new_weights_and_no_stale_cache(bundle: Path, 
     old, reloaded, new = answers
     assert old != new
     assert reloaded == new
+
+
+async def test_what_was_remembered_has_a_say_until_it_is_forgotten(bundle: Path) -> None:
+    engine = LocalEngine(EngineChoice(model=bundle, device="cpu"))
+    await ready(engine)
+    text = list(range(20, 60))
+    request = CompletionRequest(
+        document="d",
+        prompt_ids=tuple(text[:20]),
+        stop=StopRule.NONE,
+        sampling=SamplingParams(temperature=0.0, max_new_tokens=8),
+    )
+
+    async def answer(recall: Recall | None) -> tuple[int, ...]:
+        return (await engine.complete(replace(request, recall=recall))).candidates[0].token_ids
+
+    alone = await answer(None)
+    assert alone != tuple(text[20:28])
+    await engine.remember("c", {"other": text * 4, "own": [*text[:20], *alone[:1] * 20]})
+    assert await asyncio.to_thread(engine.settle, WAIT_SECONDS)
+    assert await answer(Recall(collection="c")) != alone
+    assert await answer(Recall(collection="c", own_name="own")) == tuple(text[20:28])
+    assert await answer(Recall(texts=(tuple(text),) * 4)) == tuple(text[20:28]), "the document itself"
+    engine.forget_collection("c")
+    assert await answer(Recall(collection="c")) == alone
+    await engine.close()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from lsp_server.engine.api import (
     EngineState,
     EngineStatus,
     FinishReason,
+    Recall,
     SamplingParams,
     StopRule,
     Timings,
@@ -32,6 +33,8 @@ def test_a_request_survives_the_journey() -> None:
     request = CompletionRequest(
         document="file:///a b.py",
         prompt_ids=(1, 2, 3),
+        begins_with=" é",
+        recall=Recall(texts=((4, 5), ()), collection="c", own_name="/a b.py"),
         sampling=SamplingParams(temperature=0, top_k=5, seed=2**70, num_candidates=8),
         stop=StopRule.LINE,
         line_prefix="  é",
@@ -88,12 +91,30 @@ GOOD: dict[str, Any] = through_json(messages.request_to_json(CompletionRequest(d
         {"stop": ["line"]},
         {"line_prefix": None},
         {"deadline_ms": "soon"},
+        {"begins_with": None},
+        {"recall": []},
+        {"recall": {"texts": [], "collection": "c"}},
+        {"recall": {"texts": [1], "collection": "c", "own_name": ""}},
     ],
     ids=str,
 )
 def test_a_malformed_request_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(WireError):
         messages.request_from_json({**GOOD, **change})
+
+
+def test_remembered_texts_survive_the_journey_in_as_many_messages_as_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"/a.py": [1, 70_000, 2**32 - 2], "/empty.py": [], "/b.py": list(range(100)), "/huge.py": list(range(1000))}
+    monkeypatch.setattr(messages, "MOST_TEXT_BYTES", 540)
+    batches = list(messages.batches(texts))
+    arrived = [messages.take_texts(through_json({"texts": batch}), "texts") for batch in batches]
+    assert arrived == [{"/a.py": [1, 70_000, 2**32 - 2], "/empty.py": []}, {"/b.py": list(range(100))}]
+
+
+@pytest.mark.parametrize("texts", [None, [], {"a": 1}, {"a": "?"}, {"a": "AAA="}], ids=str)
+def test_malformed_texts_are_refused(texts: object) -> None:
+    with pytest.raises(WireError):
+        messages.take_texts({"texts": texts}, "texts")
 
 
 def test_a_sampling_value_out_of_range_is_a_settings_error() -> None:

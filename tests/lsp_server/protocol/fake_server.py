@@ -43,8 +43,11 @@ def script(prompt: str, index: int) -> Iterable[str]:
     if prompt.endswith("defect = "):
         return failing(ValueError("secret_code_of_the_user"))
     for end, answers in ANSWERS.items():
+        answer = answers[index % len(answers)]
         if prompt.endswith(end):
-            return answers[index % len(answers)]
+            return answer
+        if prompt.endswith(end + " ") and answer.startswith(" "):
+            return answer[1:]
     return []
 
 
@@ -58,6 +61,8 @@ class FakeStatus(EngineStatus):
     """Tells tests what no user needs to know."""
 
     num_prefills: int = 0
+    remembered: tuple[str, ...] = ()
+    """Names of the texts, and their sizes."""
 
 
 class LoadingEngine(FakeEngine):
@@ -76,7 +81,12 @@ class LoadingEngine(FakeEngine):
         if self.ready_file is not None:
             self.state = EngineState.READY if self.ready_file.exists() else EngineState.LOADING
         status = await super().status()
-        return FakeStatus(**{**asdict(status), "message": self.message}, num_prefills=len(self.prefills))
+        texts = {name: ids for texts in self.remembered.values() for name, ids in texts.items()}
+        return FakeStatus(
+            **{**asdict(status), "message": self.message},
+            num_prefills=len(self.prefills),
+            remembered=tuple(f"{name} {len(ids)}" for name, ids in sorted(texts.items())),
+        )
 
 
 def main() -> int:
@@ -86,7 +96,7 @@ def main() -> int:
 
     def make_engine() -> Engine:
         def decoded(request: CompletionRequest, index: int) -> Iterable[str]:
-            prompt = tokenizer.decode(request.prompt_ids)
+            prompt = tokenizer.decode(request.prompt_ids) + request.begins_with
             return engine.use_gpu() if prompt.endswith("gpu = ") else script(prompt, index)
 
         engine = LoadingEngine(decoded, step_seconds=0.001)
