@@ -31,6 +31,17 @@ class LengthMode(str, Enum):
     LINE = "line"
 
 
+class Confidence(str, Enum):
+    """How sure an automatic suggestion has to be before it is shown, and how far it goes."""
+
+    FEWER = "fewer"
+    """Fewer and surer ones."""
+    BALANCED = "balanced"
+    MORE = "more"
+    ALL = "all"
+    """Whatever the model says, to its end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One editor window's settings. Editors spell the keys in camelCase, under `parrotlet`."""
@@ -39,6 +50,8 @@ class Settings:
     disabled_languages: tuple[str, ...] = field(default=())
     """LSP language ids that get no suggestions."""
     length: LengthMode = LengthMode.BLOCK
+    confidence: Confidence = Confidence.BALANCED
+    """Of automatic suggestions; an explicit request is always answered in full."""
     max_new_tokens: int = 64
     temperature: float = 0.0
     """Automatic requests are greedy by default: the surest text, and the same text every time."""

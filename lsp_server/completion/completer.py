@@ -26,12 +26,21 @@ from lsp_server.engine.api import (
 )
 from lsp_server.errors import EngineError
 from lsp_server.model.prompt import PromptBuilder
-from lsp_server.settings import LengthMode, Settings
+from lsp_server.settings import Confidence, LengthMode, Settings
 
 EXPLICIT_TEMPERATURE = 0.4
 """CodeParrot's; several candidates at temperature 0 would all be the same."""
 UNSURE_TEMPERATURE = 1.0
 """The model's own distribution."""
+LEAST_PROBABILITY = {
+    Confidence.FEWER: 0.75,
+    Confidence.BALANCED: 0.5,
+    Confidence.MORE: 0.3,
+    Confidence.ALL: 0.0,
+}
+"""An automatic suggestion ends before the word that would make all of it less likely than this."""
+SHORTEST_BEGINNING = 3
+"""Characters of a suggestion whose rest the model is not sure of: less is typed faster than it is read."""
 _GRACE_SECONDS = 0.5
 """An engine that keeps its deadline answers well within this; one that hangs is given up."""
 _LONG_LINE = 400
@@ -44,6 +53,7 @@ class _Ask:
 
     snapshot: Snapshot
     settings: Settings
+    automatic: bool
 
 
 class Completer:
@@ -96,9 +106,9 @@ class Completer:
         self._cache.forget(uri)
 
     async def _ask(self, snapshot: Snapshot, settings: Settings, automatic: bool) -> list[Suggestion]:
-        ask = _Ask(snapshot=snapshot, settings=settings)
+        ask = _Ask(snapshot=snapshot, settings=settings, automatic=automatic)
         shown = self._cache.find(snapshot, settings, automatic=True) or []
-        candidates = await self._candidates(ask, automatic=automatic, num_known=len(shown))
+        candidates = await self._candidates(ask)
         found = _distinct([*shown, *(_suggestion(candidate, ask) for candidate in candidates)])
         if len(found) == 1 < settings.num_candidates and not automatic and settings.temperature == 0:
             found = _distinct([*found, *await self._others(ask)])
@@ -115,14 +125,14 @@ class Completer:
             return []  # there is one
         return [_suggestion(candidate, ask) for candidate in others]
 
-    async def _candidates(self, ask: _Ask, *, automatic: bool, num_known: int) -> list[Candidate]:
-        """Automatic: one. Explicit at temperature 0: the greedy one, unless it is known, and sampled ones behind it."""
+    async def _candidates(self, ask: _Ask) -> list[Candidate]:
+        """Automatic: one. Explicit at temperature 0: the greedy one, and sampled ones behind it."""
         settings = ask.settings
-        if automatic:
+        if ask.automatic:
             return await self._request(ask, settings.temperature, 1)
         if settings.temperature > 0:
             return await self._request(ask, settings.temperature, settings.num_candidates)
-        greedy = [] if num_known else await self._request(ask, 0.0, 1)
+        greedy = await self._request(ask, 0.0, 1)
         num_sampled = settings.num_candidates - 1
         if num_sampled == 0:
             return greedy
@@ -151,6 +161,7 @@ class Completer:
                 num_candidates=num_candidates,
             ),
             stop=StopRule.LINE if one_line else StopRule.BLOCK,
+            least_probability=LEAST_PROBABILITY[settings.confidence] if ask.automatic else 0.0,
             line_prefix=_ends(plain(ask.snapshot.line_prefix)),
             deadline_ms=settings.deadline_ms,
         )
@@ -180,6 +191,9 @@ async def _within(seconds: float, answer: Coroutine[Any, Any, CompletionResult])
 
 
 def _suggestion(candidate: Candidate, ask: _Ask) -> Suggestion:
+    is_beginning = candidate.finish_reason is FinishReason.UNSURE
+    if is_beginning and len(candidate.text.strip()) < SHORTEST_BEGINNING:
+        return Suggestion(text="", mean_logprob=candidate.mean_logprob)
     text = trim(candidate.text, ask.snapshot, ask.settings.length, cut_short=candidate.finish_reason in _CUT_SHORT)
     return Suggestion(text=text, mean_logprob=candidate.mean_logprob)
 

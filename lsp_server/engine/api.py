@@ -29,6 +29,8 @@ class FinishReason(str, Enum):
 
     END_OF_TEXT = "end_of_text"
     STOP_RULE = "stop_rule"
+    UNSURE = "unsure"
+    """What follows would have made the answer less likely than was asked for."""
     LENGTH = "length"
     DEADLINE = "deadline"
 
@@ -91,6 +93,8 @@ class CompletionRequest:
     """None asks the model alone."""
     sampling: SamplingParams = SamplingParams()
     stop: StopRule = StopRule.BLOCK
+    least_probability: float = 0.0
+    """An answer ends before the word that would make all of it less likely than this, in the engine's own judgement."""
     line_prefix: str = ""
     """Text left of the cursor on its line; the stop rules need its indentation."""
     deadline_ms: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf, log
 from typing import Protocol
 
 from lsp_server.engine.api import Candidate, CompletionRequest, FinishReason, StopRule
@@ -36,6 +37,7 @@ class Continuation:
         self._tokenizer = tokenizer
         self._stop, self._line_prefix = request.stop, request.line_prefix
         self._begins_with = request.begins_with
+        self._least_logprob = log(request.least_probability) if request.least_probability > 0 else -inf
         self._sentinels = frozenset(tokenizer.sentinel_ids.values())
         self._max_new_tokens = max_new_tokens
         self._on_text = on_text
@@ -55,12 +57,16 @@ class Continuation:
         if token_id in self._sentinels:  # no sentinel is text: whatever follows one belongs to another file
             self.finish(FinishReason.END_OF_TEXT)
             return
+        known_length = len(self._text)
         self._ids.append(token_id)
         self._logprobs.append(logprob)
         self._text = self._tokenizer.decode(self._ids).rstrip(REPLACEMENT)[len(self._begins_with) :]
         self._text_lengths.append(len(self._text))
         end = self._stop_at()
-        if end is not None:
+        if sum(self._logprobs) < self._least_logprob:
+            self._cut(min(_word_boundary(self._text, known_length), len(self._text) if end is None else end))
+            self.finish(FinishReason.UNSURE)
+        elif end is not None:
             self._cut(end)
             self.finish(FinishReason.STOP_RULE)
         elif len(self._ids) >= self._max_new_tokens:
@@ -98,6 +104,17 @@ class Continuation:
         if self._on_text is not None and len(text) > self._num_streamed:
             self._on_text(text[self._num_streamed :])
             self._num_streamed = len(text)
+
+
+def _word_boundary(text: str, end: int) -> int:
+    """`end`, or the beginning of the word that goes on behind it."""
+    while 0 < end < len(text) and _is_word(text[end]) and _is_word(text[end - 1]):
+        end -= 1
+    return end
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def ranked(candidates: list[Candidate]) -> tuple[Candidate, ...]:

@@ -114,6 +114,7 @@ def request_from_json(message: Message) -> CompletionRequest:
             seed=take_optional(sampling, "seed", int),
         ),
         stop=_member(StopRule, message, "stop"),
+        least_probability=take(message, "least_probability", float),
         line_prefix=take(message, "line_prefix", str),
         deadline_ms=take_optional(message, "deadline_ms", int),
     )

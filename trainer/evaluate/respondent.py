@@ -23,7 +23,7 @@ from lsp_server.engine.api import MAX_CANDIDATES, CompletionRequest, Engine, Sam
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.model.opening import open_model
 from lsp_server.model.prompt import PromptBuilder
-from lsp_server.settings import LengthMode, Settings
+from lsp_server.settings import Confidence, LengthMode, Settings
 from trainer.evaluate.tasks import Task
 
 DEADLINE_MS = 60_000
@@ -60,7 +60,7 @@ class Respondent:
         return await self._suggest(task)
 
     async def _suggest(self, task: Task) -> str:
-        settings = Settings(length=LengthMode.LINE, temperature=0.0, deadline_ms=DEADLINE_MS)
+        settings = Settings(length=LengthMode.LINE, temperature=0.0, deadline_ms=DEADLINE_MS, confidence=Confidence.ALL)
         if task.kind == "block":
             most = min(self._prompts.new_tokens, _HIGHEST_MAX_NEW_TOKENS)
             settings = replace(settings, length=LengthMode.BLOCK, max_new_tokens=most)

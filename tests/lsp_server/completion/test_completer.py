@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from lsp_server.completion.completer import EXPLICIT_TEMPERATURE, UNSURE_TEMPERATURE, Completer
+from lsp_server.completion.completer import EXPLICIT_TEMPERATURE, LEAST_PROBABILITY, UNSURE_TEMPERATURE, Completer
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, FinishReason, OnTokens, StopRule
 from lsp_server.engine.fake import FakeEngine, Script
 from lsp_server.errors import EngineError, EngineLoadingError, EngineUnavailableError
 from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
-from lsp_server.settings import LengthMode, Settings
+from lsp_server.settings import Confidence, LengthMode, Settings
 
 MakeCompleter = Callable[[FakeEngine], Completer]
 
@@ -76,7 +76,7 @@ async def test_an_explicit_request_keeps_what_is_shown_in_front(make_completer: 
     await completer.suggest(at_cursor("x =|"), Settings(), True)
     found = await completer.suggest(at_cursor("x =|"), Settings(), False)
     assert [each.text for each in found] == ["1", "2"]
-    assert [each.sampling.greedy for each in engine.requests] == [True, False], "the greedy text was known"
+    assert [each.sampling.greedy for each in engine.requests] == [True, True, False]
 
 
 async def test_a_model_that_is_sure_is_asked_what_else_it_might_say(make_completer: MakeCompleter) -> None:
@@ -206,6 +206,45 @@ async def test_the_model_is_given_the_documents_other_text_unless_the_user_does_
     assert with_memory.recall.own_name == "u"
     assert [tokenizer.decode(ids)[:6] for ids in with_memory.recall.texts] == ["\nbelow", "line 0"]
     assert without.recall is None
+
+
+@pytest.mark.parametrize("confidence", Confidence)
+async def test_how_sure_a_suggestion_has_to_be_is_the_users_choice_and_nobody_elses(
+    make_completer: MakeCompleter, confidence: Confidence
+) -> None:
+    engine = answers("1\n")
+    completer = make_completer(engine)
+    await completer.suggest(at_cursor("x =|"), Settings(confidence=confidence), True)
+    await completer.suggest(at_cursor("x =|"), Settings(confidence=confidence), False)
+    automatic, *explicit = engine.requests
+    assert automatic.least_probability == LEAST_PROBABILITY[confidence]
+    assert {each.least_probability for each in explicit} == {0.0}
+
+
+def test_fewer_are_surer() -> None:
+    assert [LEAST_PROBABILITY[each] for each in Confidence] == sorted(LEAST_PROBABILITY.values(), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "shown"),
+    [
+        (" f(", FinishReason.UNSURE, []),
+        (" foo(", FinishReason.UNSURE, [" foo("]),
+        (" 1", FinishReason.STOP_RULE, [" 1"]),
+    ],
+    ids=["too short a beginning", "a beginning", "all there is"],
+)
+async def test_a_beginning_is_shown_if_it_is_worth_reading(
+    make_completer: MakeCompleter, text: str, finish_reason: FinishReason, shown: list[str]
+) -> None:
+    class Unsure(FakeEngine):
+        async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
+            result = await super().complete(request, on_tokens)
+            return replace(result, candidates=(replace(result.candidates[0], finish_reason=finish_reason),))
+
+    completer = make_completer(Unsure(lambda request, index: [text]))
+    found = await completer.suggest(at_cursor("x =|"), Settings(), True)
+    assert [each.text for each in found] == shown
 
 
 async def test_that_there_is_nothing_to_suggest_is_remembered_until_the_document_closes(

@@ -109,3 +109,45 @@ def test_candidates_are_ranked_by_mean_logprob_and_empty_ones_come_last() -> Non
 
     order = ranked([candidate("bad", -3.0), candidate("", 0.0), candidate("good", -0.1), candidate("fair", -1.0)])
     assert [each.text for each in order] == ["good", "fair", "bad", ""]
+
+
+def sure(text: str, logprobs: list[float], least: float, begins_with: str = "") -> Candidate:
+    """One token for each byte; those without a log-probability of their own are certain."""
+    request = CompletionRequest(document="d", prompt_ids=(1,), least_probability=least, begins_with=begins_with)
+    continuation = Continuation(ByteTokenizer(), request, max_new_tokens=100)
+    for number, token in enumerate(text.encode()):
+        if continuation.finish_reason is None:
+            continuation.add(token, logprobs[number] if number < len(logprobs) else 0.0)
+    if continuation.finish_reason is None:
+        continuation.finish(FinishReason.DEADLINE)
+    return continuation.candidate()
+
+
+@pytest.mark.parametrize(
+    ("text", "doubt_at", "kept", "reason"),
+    [
+        ("a = foo(bar)", 12, "a = foo(bar)", "sure of all of it"),
+        ("a = foo(bar)", 8, "a = foo(", "what follows a mark is doubtful"),
+        ("a = foo(bar)", 10, "a = foo(", "a word whose rest is doubtful is no word"),
+        ("a = foo(bar)", 7, "a = foo", "a mark behind a word is doubtful"),
+        ("a = foo(bar)", 0, "", "the first letter already"),
+        ("word", 2, "", "nothing but a part of a word"),
+    ],
+)
+def test_an_answer_ends_before_the_word_that_makes_it_too_unlikely(
+    text: str, doubt_at: int, kept: str, reason: str
+) -> None:
+    candidate = sure(text, [0.0] * doubt_at + [-1.0], least=0.5)
+    assert candidate.text == kept, reason
+    assert (candidate.finish_reason is FinishReason.UNSURE) == (kept != text)
+    assert len(candidate.token_ids) == len(kept)
+
+
+def test_many_small_doubts_are_one_large_one() -> None:
+    assert sure("a,b,c,d,e,f", [-0.1] * 11, least=0.5).text == "a,b,c,"
+
+
+def test_what_the_answer_begins_with_is_no_part_of_its_text() -> None:
+    candidate = sure("foobar(x)", [], least=0.5, begins_with="foo")
+    assert (candidate.text, len(candidate.token_ids)) == ("bar(x)", 9)
+    assert sure("fo", [], least=0.0, begins_with="foo").text == ""
