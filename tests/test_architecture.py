@@ -67,6 +67,7 @@ MAY_IMPORT = {
     ),
     "trainer.tuning.settings": ("trainer.limits", "lsp_server.errors"),
     "trainer.tuning": (
+        "trainer.conversion.cards",
         "trainer.folders",
         "trainer.tuning",
         "trainer.config",

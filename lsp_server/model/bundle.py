@@ -116,6 +116,11 @@ def open_bundle(path: Path | None = None) -> Bundle:
     return bundle
 
 
+def named_model(name: str) -> Path:
+    """The folder that a command line or a recipe means: `embedded` is the model inside the package."""
+    return EMBEDDED if name == "embedded" else Path(name).expanduser()
+
+
 def seal_bundle(
     path: Path, *, layout: PromptLayout, sentinels: Sentinels, provenance: Mapping[str, Any] | None = None
 ) -> Bundle:
