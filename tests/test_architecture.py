@@ -76,7 +76,7 @@ MAY_IMPORT = {
         "lsp_server.model",
         "lsp_server.errors",
     ),
-    "trainer.recipe": ("trainer.config", "lsp_server.errors"),
+    "trainer.recipe": ("trainer.config", "trainer.overrides", "lsp_server.errors"),
     "trainer.recipe_file": ("trainer.config",),
     "trainer.recurrent": (),
     "trainer.ladder.settings": ("trainer.limits", "lsp_server.errors"),

@@ -12,7 +12,8 @@ from string import Template
 from typing import Any
 
 from lsp_server.errors import CheckpointError
-from lsp_server.model.bundle import MODEL_CARD, Bundle, named_model, seal_bundle
+from lsp_server.model.bundle import MODEL_CARD, Bundle, seal_bundle
+from lsp_server.model.embedded import named_model
 from lsp_server.model.hub_folder import HubModel
 from lsp_server.model.opening import open_model
 from trainer.arithmetic import gpt2_parameters

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.errors import EvaluationError
-from lsp_server.model.bundle import named_model
+from lsp_server.model.embedded import named_model
 
 if TYPE_CHECKING:
     from trainer.evaluate.code.problems import Problem

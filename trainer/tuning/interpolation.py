@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsp_server.errors import CheckpointError, RecipeError
-from lsp_server.model.bundle import named_model
+from lsp_server.model.embedded import named_model
 from trainer.folders import whole_folder
 from trainer.limits import require
 

@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from tokenizers import AddedToken, Tokenizer
 
 from lsp_server.errors import CheckpointError, RecipeError
-from lsp_server.model.bundle import MANIFEST, Bundle, named_model, open_bundle
+from lsp_server.model.bundle import MANIFEST, Bundle, open_bundle
+from lsp_server.model.embedded import named_model
 from lsp_server.model.gpt2 import to_hf
 from lsp_server.model.tokenizer import SENTINELS
 from lsp_server.model.weights import load_gpt2
