@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lsp_server.errors import CorpusError, ParrotletError, RecipeError
 from trainer import catalogue, evaluate_cli, export_cli
+from trainer.corpus import provenance
 from trainer.corpus.command import add_arguments, build_from_options
 from trainer.ladder import command as ladder
 from trainer.plan.command import add_plan_command, add_plan_options, planned_recipe
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     catalogue.add_parser(commands, common)
     interpolation.add_parser(commands, common)
     simulate.add_parser(commands, common)
+    provenance.add_parser(commands, common)
     return parser
 
 
