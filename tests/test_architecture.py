@@ -192,6 +192,8 @@ MAY_IMPORT = {
         "lsp_server.errors",
         "trainer.tuning",
     ),
+    "trainer.ablation.variants": ("lsp_server.errors",),
+    "trainer.ablation": ("trainer", "lsp_server.errors", "lsp_server.machine"),
     "trainer.ladder": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.machine"),
     "trainer": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.__version__"),
 }

@@ -120,7 +120,7 @@ def test_a_shipped_recipe_is_extended_by_its_name_wherever_the_file_is(tmp_path:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('extends = "nowhere"', "extends is 'nowhere': give a file beside it, or one of base, "),
+        ('extends = "nowhere"', "extends is 'nowhere': give a file beside it, or one of ablation, base, "),
         ("extends = 3", "extends is 3: give the file or the name of another recipe"),
         ('extends = "mine.toml"', "take one of them out"),
         ('extends = "loop.toml"', "take one of them out"),

@@ -121,6 +121,7 @@ def test_recipe_names_its_data_in_its_comments(name: str) -> None:
         ("python-next-token", 81, 65_000 * 4 * 256),
         ("embedded-cpu", 10, 0),
         ("embedded-more", 10, 0),
+        ("ablation", 5, 0),
     ],
 )
 def test_sizes_are_those_that_were_published(name: str, millions: int, tokens: int) -> None:
