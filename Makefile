@@ -82,8 +82,8 @@ train-embedded: $(SETUP) ## train the embedded model again, about three hours on
 bench-model: $(SETUP) ## the embedded model's figures; BENCHMARKS=DIR with HumanEval's files, FULL=--full for all of it
 	$(BIN)/python -m benchmarks.model $(if $(BENCHMARKS),--benchmarks $(BENCHMARKS)) $(FULL)
 
-bench-int8: $(SETUP) ## what int8 costs the embedded model in bits per byte
-	$(BIN)/python -m benchmarks.int8
+bench-int8: $(SETUP) ## what int8 costs in bits per byte; MODEL=RUN/bundle, with the weights before they were quantised
+	$(BIN)/python -m benchmarks.int8 $(if $(MODEL),--model $(MODEL))
 
 bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTranslate2, on this machine
 	$(BIN)/python -m benchmarks.engine.install
