@@ -79,11 +79,11 @@ train-embedded: $(SETUP) ## train the embedded model again, about three hours on
 	$(BIN)/parrotlet-train run --recipe embedded-cpu --run runs/embedded
 	$(BIN)/parrotlet-train run --recipe embedded-more --run runs/embedded-more --set model.pretrained=runs/embedded/bundle
 
-bench-model: $(SETUP) ## the embedded model's figures on packages it never saw, beside the baselines
-	$(BIN)/python -m benchmarks.model
+bench-model: $(SETUP) ## the embedded model's figures; BENCHMARKS=DIR with HumanEval's files, FULL=--full for all of it
+	$(BIN)/python -m benchmarks.model $(if $(BENCHMARKS),--benchmarks $(BENCHMARKS)) $(FULL)
 
-bench-int8: $(SETUP) ## what int8 costs the embedded model in bits per byte
-	$(BIN)/python -m benchmarks.int8
+bench-int8: $(SETUP) ## what int8 costs in bits per byte; MODEL=RUN/bundle, with the weights before they were quantised
+	$(BIN)/python -m benchmarks.int8 $(if $(MODEL),--model $(MODEL))
 
 bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTranslate2, on this machine
 	$(BIN)/python -m benchmarks.engine.install

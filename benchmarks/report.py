@@ -44,7 +44,8 @@ class Figure:
         return "ok" if reached else "short"
 
     def line(self) -> str:
-        peer = "" if self.peer_value is None else f"{self.peer} {self.peer_value:.3g}, ratio {self.ratio:.2f}"
+        peer = "" if self.peer_value is None else f"{self.peer} {self.peer_value:.3g}"
+        peer += "" if self.ratio is None else f", ratio {self.ratio:.2f}"
         sign = ">=" if self.higher_is_better else "<="
         target = "" if self.target is None else f"target {sign} {self.target:g}"
         if self.ratio_target is not None:

@@ -18,6 +18,7 @@ from lsp_server.assembly import make_engine
 from lsp_server.engine.api import Engine, EngineState, EngineStatus
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.errors import ParrotletError
+from lsp_server.model.bundle import Bundle
 from lsp_server.model.opening import open_model
 
 PACKAGES = ("torch", "tokenizers", "safetensors", "pygls", "lsprotocol", "platformdirs")
@@ -128,7 +129,8 @@ def _model(path: Path | None) -> Finding:
         return _problem("model", error)
     size_mb = model.weights_bytes / 1e6
     window = model.prompts.context_tokens
-    detail = f"{model.title}, {size_mb:.0f} MB of weights, window {window} tokens, at {model.path}"
+    kind = "int8 weights" if isinstance(model, Bundle) and model.is_int8 else "weights"
+    detail = f"{model.title}, {size_mb:.0f} MB of {kind}, window {window} tokens, at {model.path}"
     return Finding(subject="model", health=Health.OK, detail=detail)
 
 

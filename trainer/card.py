@@ -12,7 +12,8 @@ from string import Template
 from typing import Any
 
 from lsp_server.errors import CheckpointError
-from lsp_server.model.bundle import EMBEDDED, MODEL_CARD, Bundle, seal_bundle
+from lsp_server.model.bundle import MODEL_CARD, Bundle, seal_bundle
+from lsp_server.model.embedded import named_model
 from lsp_server.model.hub_folder import HubModel
 from lsp_server.model.opening import open_model
 from trainer.arithmetic import gpt2_parameters
@@ -243,7 +244,7 @@ def _data_values(recipe: Recipe, manifest: CorpusManifest) -> dict[str, object]:
 def _trained_on_before(recipe: Recipe) -> str:
     """What a tuned model's base says that it was trained on, where its card says so."""
     name = recipe.model.pretrained
-    folder = EMBEDDED if name == "embedded" else Path(name).expanduser()
+    folder = named_model(name)
     try:
         card = (folder / MODEL_CARD).read_text(encoding="utf-8") if name else ""
     except OSError:

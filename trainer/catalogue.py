@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trainer.arithmetic import gpt2_parameters, training_flops_per_token
 from trainer.config import Recipe
-from trainer.recipe import SHIPPED, load_recipe
+from trainer.recipe import SHIPPED, extended, load_recipe, read_file
 from trainer.table import render_rows
 
 BYTES_PER_PARAMETER = 16
@@ -83,10 +83,11 @@ def describe(path: Path, flops_per_second: float) -> tuple[str, ...]:
 
 
 def purpose(path: Path) -> str:
-    """The first sentence of the recipe's comment."""
+    """The first sentence of the recipe's comment, and what the recipe extends."""
     lines = path.read_text(encoding="utf-8").splitlines()
     comment = " ".join(line.removeprefix("#").strip() for line in lines[:4] if line.startswith("#"))
-    return comment.partition(". ")[0].partition(": ")[0].rstrip(".")
+    base = extended(read_file(path), path)
+    return comment.partition(". ")[0].partition(": ")[0].rstrip(".") + (f" (extends {base.stem})" if base else "")
 
 
 def shape_of(recipe: Recipe) -> Shape | None:

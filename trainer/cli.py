@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from lsp_server.errors import CorpusError, ParrotletError, RecipeError
 from trainer import catalogue, evaluate_cli, export_cli
+from trainer.ablation import command as ablation
+from trainer.corpus import provenance
 from trainer.corpus.command import add_arguments, build_from_options
 from trainer.ladder import command as ladder
 from trainer.plan.command import add_plan_command, add_plan_options, planned_recipe
@@ -88,9 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     add_plan_command(commands, common, _report)
     export_cli.add_push(commands.add_parser("push", parents=[common], help="send a bundle to the Hugging Face Hub"))
     ladder.add_parser(commands, common)
+    ablation.add_parser(commands, common)
     catalogue.add_parser(commands, common)
     interpolation.add_parser(commands, common)
     simulate.add_parser(commands, common)
+    provenance.add_parser(commands, common)
     return parser
 
 

@@ -49,11 +49,14 @@ class PackingConfig:
     """That encode beside each other; 0 is one a core. The shards are the same for any number."""
     canaries: int = 0
     """Made-up secrets among the training text, by which `evaluate.memorised` measures what the model remembers."""
+    train_share: float = 1.0
+    """Share of the training documents that is used, drawn by their hashes: to see what half the data would do."""
 
     def __post_init__(self) -> None:
         _require("packing.shard_tokens", self.shard_tokens, 1024, None)
         _require("packing.processes", self.processes, 0, 1024)
         _require("packing.canaries", self.canaries, 0, 1000)
+        _require("packing.train_share", self.train_share, 0.001, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,11 @@ class Recipe:
             raise RecipeError("dataset.document_mask is true, which only our own GPT-2 can do: set it to false")
         if self.tuning.replay_sources and self.dataset.mode == "stream":
             raise RecipeError('tuning.replay_sources need rows that are not streamed: set dataset.mode "packed"')
+        if self.packing.train_share < 1 and (self.dataset.mode == "stream" or self.evaluate.memorised):
+            raise RecipeError(
+                f"packing.train_share is {self.packing.train_share:g}, but streamed rows and evaluate.memorised read "
+                'all of the corpus: set dataset.mode "packed" and evaluate.memorised 0'
+            )
         if self.fit.row_tokens > self.model.context_tokens:
             raise RecipeError(
                 f"fit.row_tokens is {self.fit.row_tokens}, more than model.context_tokens {self.model.context_tokens}: "

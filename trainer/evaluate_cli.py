@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.errors import EvaluationError
+from lsp_server.model.embedded import named_model
 
 if TYPE_CHECKING:
     from trainer.evaluate.code.problems import Problem
@@ -28,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser, run_stage: Callable[[argparse
         "--run", type=Path, metavar="DIR", help="the run's folder: its bundle, on what its corpus held out"
     )
     text.add_argument(
-        "--model", type=Path, metavar="DIR", help="a bundle or a model from the Hub, with --on or a benchmark"
+        "--model",
+        type=named_model,
+        metavar="DIR",
+        help="a bundle, `embedded`, or a model from the Hub, with --on or a benchmark",
     )
     text.add_argument("--on", nargs="+", default=[], metavar="SOURCE", help="folders, repositories, package:NAME")
     text.add_argument("--tasks", default="line,block,span", metavar="KINDS", help="of line,block,span (default: all)")

@@ -9,22 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_server.errors import ExportError
+from lsp_server.model.embedded import named_model
 
 if TYPE_CHECKING:
     from trainer.corpus import Document
 
 FORMS = ("bundle", "int8", "hf", "gguf")
 GGUF_KINDS = ("f32", "f16", "q8_0")
+DEFAULT_GGUF_KIND = "f16"
+_KINDS_OF = {"gguf": (None, *GGUF_KINDS), "hf": (None, "f32", "f16")}
 
 
 def add_export(parser: argparse.ArgumentParser, run_stage: Callable[[argparse.Namespace], None]) -> None:
     """`run_stage` makes a run's bundle from its last checkpoint."""
     parser.add_argument("--run", type=Path, metavar="DIR", help="the run's folder: its checkpoint, or its bundle")
-    parser.add_argument("--model", type=Path, metavar="BUNDLE", help="any bundle, for the forms other than bundle")
+    parser.add_argument(
+        "--model", type=named_model, metavar="BUNDLE", help="any bundle, or `embedded`, for the forms other than bundle"
+    )
     parser.add_argument(
         "--to", choices=FORMS, default="bundle", help="bundle; int8, a smaller bundle; hf, for transformers; or gguf"
     )
-    parser.add_argument("--kind", choices=GGUF_KINDS, default="f16", help="number format of a GGUF (default: f16)")
+    parser.add_argument(
+        "--kind", choices=GGUF_KINDS, help="number format of a GGUF (default: f16), or f32 or f16 for transformers"
+    )
     parser.add_argument("--out", type=Path, metavar="PATH", help="where it goes (default: RUN/export/FORM)")
     parser.add_argument("--on", nargs="+", default=[], metavar="SOURCE", help="code to measure what int8 costs on")
     parser.set_defaults(command=lambda options: _export(options, run_stage))
@@ -47,23 +54,31 @@ def _export(options: argparse.Namespace, run_stage: Callable[[argparse.Namespace
         raise ExportError("which model: give --run DIR or --model BUNDLE, one of the two")
     if options.run is None and options.out is None:
         raise ExportError("--out PATH is missing: say where the export goes")
+    if options.kind not in _KINDS_OF.get(options.to, (None,)):
+        raise ExportError(f"--kind {options.kind} does not go with --to {options.to}: {_remedy(options.to)}")
     source = options.model or options.run / "bundle"
     out = options.out or options.run / "export" / _name(options)
     sys.stdout.write(f"export: {_write(options, source, out)}\n")
     return None
 
 
+def _remedy(form: str) -> str:
+    kinds = [kind for kind in _KINDS_OF.get(form, ()) if kind]
+    return f"choose {' or '.join(kinds)}" if kinds else "leave it out"
+
+
 def _name(options: argparse.Namespace) -> str:
-    return f"model-{options.kind}.gguf" if options.to == "gguf" else str(options.to)
+    return f"model-{options.kind or DEFAULT_GGUF_KIND}.gguf" if options.to == "gguf" else str(options.to)
 
 
 def _write(options: argparse.Namespace, source: Path, out: Path) -> Path:
-    from trainer.conversion.forms import to_gguf, to_int8, to_transformers
+    from trainer.conversion.forms import open_unquantised, to_gguf, to_int8, to_transformers
 
     if options.to == "gguf":
-        return to_gguf(source, out, options.kind)
+        return to_gguf(source, out, options.kind or DEFAULT_GGUF_KIND)
     if options.to == "hf":
-        return to_transformers(source, out)
+        return to_transformers(source, out, options.kind)
+    open_unquantised(source)  # refused before anything is measured
     documents = _documents(options)
     loss = None
     if documents:

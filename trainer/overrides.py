@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`: a recipe's tables with single values changed. Knows no recipe key."""
+"""A recipe's tables with single values changed (`--set KEY=VALUE`) or with another's laid over. Knows no recipe key."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ def overridden(table: Mapping[str, Any], changes: Iterable[str]) -> dict[str, An
         if not equals or not all(path):
             raise RecipeError(f"--set {change!r} is not KEY=VALUE: write it like --set fit.max_steps=100")
         _set(result, path, _value(text.strip()), change)
+    return result
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:  # Any: TOML
+    """`below` with the values of `above` in their place; tables are merged, lists are not."""
+    result = _copy(below)
+    for key, value in above.items():
+        under = result.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            value = laid_over(under, value)
+        result[key] = value
     return result
 
 

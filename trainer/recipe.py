@@ -1,5 +1,7 @@
 """Reading a recipe file strictly: an unknown key or a wrong type is an error that says what was meant.
 
+A recipe that begins with `extends = "OTHER"` is the other one with its own values in their place: tables are merged, a
+list replaces a list. OTHER is a file, seen from the recipe's folder, or the name of a shipped recipe.
 Owns TOML; the recipe's fields and their limits belong to `trainer.config`.
 """
 
@@ -15,6 +17,7 @@ from typing import Any, Literal
 
 from lsp_server.errors import RecipeError
 from trainer.config import Recipe
+from trainer.overrides import laid_over
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,6 +26,7 @@ else:
 
 
 SHIPPED = Path(__file__).with_name("recipes")
+EXTENDS = "extends"
 
 
 def find_recipe(name: str) -> Path:
@@ -32,8 +36,11 @@ def find_recipe(name: str) -> Path:
         return Path(name)
     if Path(name).name == name and shipped.is_file():
         return shipped
-    known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
-    raise RecipeError(f"recipe {name!r} is no file: give the path of a TOML file, or one of {known}")
+    raise RecipeError(f"recipe {name!r} is no file: give the path of a TOML file, or one of {_shipped_names()}")
+
+
+def _shipped_names() -> str:
+    return ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -48,8 +55,24 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"recipe {path}: {error}") from error
 
 
-def read_table(path: Path) -> dict[str, Any]:  # Any: TOML from a file
-    """The recipe's tables, not yet checked. Raises: RecipeError for a file that is missing or not TOML."""
+def read_table(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:  # Any: TOML from a file
+    """The recipe's tables, not yet checked, over those of the recipe that it extends; `extending` are those above it.
+
+    Raises: RecipeError for a file that is missing or not TOML, or extends itself or what is no recipe.
+    """
+    table = read_file(path)
+    base = extended(table, path)
+    if base is None:
+        return table
+    chain = (*extending, path.resolve())
+    if base.resolve() in chain:
+        raise RecipeError(f"recipe {path}: extends leads back to {base}: take one of them out")
+    del table[EXTENDS]
+    return laid_over(read_table(base, chain), table)
+
+
+def read_file(path: Path) -> dict[str, Any]:  # Any: TOML from a file
+    """The tables as they stand in the file. Raises: RecipeError."""
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -57,6 +80,19 @@ def read_table(path: Path) -> dict[str, Any]:  # Any: TOML from a file
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from error
     return table
+
+
+def extended(table: Mapping[str, Any], path: Path) -> Path | None:  # Any: TOML from a file
+    """The file of the recipe that the one in `path` extends. Raises: RecipeError where there is none of that name."""
+    name = table.get(EXTENDS)
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise RecipeError(f"recipe {path}: extends is {name!r}: give the file or the name of another recipe")
+    beside, shipped = path.parent / name, SHIPPED / f"{name}.toml"
+    if not beside.is_file() and not shipped.is_file():
+        raise RecipeError(f"recipe {path}: extends is {name!r}: give a file beside it, or one of {_shipped_names()}")
+    return beside if beside.is_file() else shipped
 
 
 def parse_recipe(table: Mapping[str, Any]) -> Recipe:  # Any: TOML from a file

@@ -1,6 +1,7 @@
 """Which recipe a run follows: the one that is named, or the one it was started with, with single values changed.
 
-The run's folder remembers it, changes included, so that the next stage goes on under the same.
+The run's folder remembers it, with changes and with what it extends spelt out, so that the next stage goes on under
+the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from lsp_server.errors import RecipeError
 from trainer.config import Recipe
 from trainer.folders import write_whole
 from trainer.overrides import overridden
-from trainer.recipe import find_recipe, load_recipe, parse_recipe, read_table
+from trainer.recipe import EXTENDS, find_recipe, load_recipe, parse_recipe, read_file, read_table
 from trainer.recipe_file import to_toml
 
 REMEMBERED = "recipe.toml"
@@ -28,7 +29,8 @@ def recipe_of_run(
     recipe, path = _read(name, run_dir, changes, sources)
     remembered = run_dir / REMEMBERED
     if changes or sources or path.resolve() != remembered.resolve():
-        write_whole(remembered, to_toml(recipe) if changes or sources else path.read_text(encoding="utf-8"))
+        is_whole = not changes and not sources and EXTENDS not in read_file(path)
+        write_whole(remembered, path.read_text(encoding="utf-8") if is_whole else to_toml(recipe))
     return recipe
 
 

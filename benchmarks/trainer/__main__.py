@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from benchmarks.report import publish
 
-MODULES = ("corpus", "packing", "loop", "evaluate", "ladder")
+MODULES = ("corpus", "packing", "chunked_loss", "loop", "evaluate", "ladder")
 """Each has `figures(quick: bool) -> list[Figure]`; those that do not exist are left out."""
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_server.errors import BundleError, PromptError
+from lsp_server.model.embedded import EMBEDDED as EMBEDDED  # read from here by those who open it
 from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 
@@ -36,7 +37,6 @@ MODEL_CARD = "README.md"
 DRAFTS = "drafts.safetensors"
 FILES = (CONFIG, WEIGHTS, GENERATION_CONFIG, TOKENIZER, TOKENIZER_CONFIG, MODEL_CARD)
 """Of every bundle; one with int8 weights has them in place of the others."""
-EMBEDDED = Path(__file__).parent.parent / "bundled" / "default"
 REMEDY = "export it again with `parrotlet-train export`, or choose another model"
 
 

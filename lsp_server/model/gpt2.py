@@ -144,11 +144,15 @@ class GPT2(nn.Module):
         normalised_BTC: Tensor = self.ln_f(x_BTC)
         return normalised_BTC
 
-    def forward(self, ids_BT: Tensor, segments_BT: Tensor | None = None) -> Tensor:
-        """Logits, BTV. With each token's document given, attention stays within it."""
+    def features(self, ids_BT: Tensor, segments_BT: Tensor | None = None) -> Tensor:
+        """What the output layer reads of whole rows, BTC. Attention stays within each token's document, where given."""
         dropout = self.config.dropout if self.training else 0.0
         mask = None if segments_BT is None else DocumentMask.of(segments_BT, dropout)
-        return F.linear(self.hidden(ids_BT, mask), self.wte.weight)
+        return self.hidden(ids_BT, mask)
+
+    def forward(self, ids_BT: Tensor, segments_BT: Tensor | None = None) -> Tensor:
+        """Logits, BTV."""
+        return F.linear(self.features(ids_BT, segments_BT), self.wte.weight)
 
     @property
     def num_parameters(self) -> int:

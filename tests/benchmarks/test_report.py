@@ -45,3 +45,9 @@ def test_results_say_on_what_machine_and_beside_which_peer(
     assert result["machine"]["cores"] >= 1
     assert "torch" in result["machine"]["packages"]
     assert "xz 3, ratio 0.50" in capsys.readouterr().out
+
+
+def test_a_peer_that_came_to_nothing_has_no_ratio() -> None:
+    line = Figure(name="exact", value=2.0, unit="%", peer="copying", peer_value=0.0).line()
+    assert "copying 0" in line
+    assert "ratio" not in line

@@ -10,6 +10,10 @@ from lsp_server.doctor import Finding, Health, as_line, examine
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, EngineStatus, OnTokens
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.native import library
+from lsp_server.model.bundle import open_bundle
+from lsp_server.model.gpt2 import GPT2, GPT2Config
+from lsp_server.model.prompt import PromptLayout
+from lsp_server.model.weights import write_bundle
 
 
 class StatusOnly:
@@ -51,6 +55,15 @@ def test_a_sound_installation_has_nothing_bad(engine_state: list[StatusOnly]) ->
     assert {"system", "packages", "command", "memory", "kernel", "model", "device", "engine"} == set(found)
     assert not [finding for finding in found.values() if finding.health is Health.BAD]
     assert "process 7" in found["engine"].detail
+
+
+@pytest.mark.parametrize(("int8", "words"), [(False, " MB of weights,"), (True, " MB of int8 weights,")])
+def test_the_kind_of_weights_is_told(engine_state: list[StatusOnly], tmp_path: Path, int8: bool, words: str) -> None:
+    tokenizer = open_bundle().load_tokenizer()
+    shape = GPT2Config(vocab_size=tokenizer.vocab_size, context_tokens=64, width=16, num_layers=1, num_heads=1)
+    layout = PromptLayout(context_tokens=64, new_tokens=16, suffix_tokens=12)
+    write_bundle(tmp_path, network=GPT2(shape), tokenizer=tokenizer, layout=layout, int8=int8)
+    assert words in findings(tmp_path)["model"].detail
 
 
 def test_a_bad_model_hides_none_of_the_other_findings(engine_state: list[StatusOnly], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from lsp_server.model.prompt import PromptLayout
 from lsp_server.model.tokenizer import CodeTokenizer
 from lsp_server.model.weights import write_bundle
 from trainer.cli import main
+from trainer.conversion.forms import to_int8
 
 FUNCTION = '\n\ndef area(width, height):\n    """Of a box."""\n    size = width * height\n    return size\n'
 PROBLEM = {
@@ -131,6 +132,8 @@ def test_a_solution_that_does_not_pass_is_an_error(benchmark: Path, capsys: pyte
         (["export", "--to", "hf", "--model", "BUNDLE"], "--out PATH is missing"),
         (["export", "--to", "hf", "--model", "OUT", "--out", "OUT"], "there is no model folder"),
         (["export", "--model", "BUNDLE"], "give --run DIR alone"),
+        (["export", "--to", "hf", "--model", "BUNDLE", "--out", "OUT", "--kind", "q8_0"], "choose f32 or f16"),
+        (["export", "--to", "int8", "--model", "BUNDLE", "--out", "OUT", "--kind", "f16"], "leave it out"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_two(
@@ -159,3 +162,25 @@ def test_a_bundle_is_exported_in_every_form(
     assert f"export: {out}\n" in capsys.readouterr().out
     if form == "int8":
         assert abs(open_bundle(out).provenance["int8"]["bits_per_byte_loss"]) < 0.02
+
+
+def test_an_int8_bundle_is_judged_and_exported_again_but_not_quantised_twice(
+    bundle: Bundle, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    int8 = str(to_int8(bundle.path, tmp_path / "int8").path)
+    out = str(tmp_path / "out")
+    assert main(["evaluate", "--model", int8, "--on", str(project), "--num-tasks", "2", "--out", out]) == 0
+    assert 0 < json.loads((tmp_path / "out" / "figures.json").read_text())["bits_per_byte"] < 20
+    assert main(["export", "--model", int8, "--to", "hf", "--kind", "f32", "--out", str(tmp_path / "hf")]) == 0
+    assert json.loads((tmp_path / "hf" / "config.json").read_text())["dtype"] == "float32"
+    capsys.readouterr()
+    assert main(["export", "--model", int8, "--to", "int8", "--out", out, "--on", str(project)]) == 2
+    said = capsys.readouterr()
+    assert "in int8 already" in said.err
+    assert "costs" not in said.out, "nothing is measured first"
+
+
+def test_the_embedded_model_is_meant_by_its_name(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--tasks", "line", "--num-tasks", "1"]
+    assert main(["evaluate", "--model", "embedded", "--on", str(project), *options]) == 0
+    assert "bits per byte" in capsys.readouterr().out

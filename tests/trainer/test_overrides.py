@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lsp_server.errors import RecipeError
-from trainer.overrides import overridden
+from trainer.overrides import laid_over, overridden
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,10 @@ def test_a_change_that_cannot_be_made_is_named(change: str, message: str) -> Non
         overridden({"run": "a"}, [change])
     assert message in str(caught.value)
     assert repr(change) in str(caught.value)
+
+
+def test_tables_are_laid_over_each_other_and_stay_as_they_were() -> None:
+    below, above = {"a": {"x": 1, "y": [1, 2]}, "b": 1}, {"a": {"y": [3], "z": {"w": 1}}, "c": {"v": 2}}
+    assert laid_over(below, above) == {"a": {"x": 1, "y": [3], "z": {"w": 1}}, "b": 1, "c": {"v": 2}}
+    assert laid_over({"a": 1}, {"a": {"x": 1}}) == {"a": {"x": 1}}
+    assert (below["a"], above["a"]) == ({"x": 1, "y": [1, 2]}, {"y": [3], "z": {"w": 1}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from lsp_server.errors import RecipeError
 from trainer import config
-from trainer.recipe import load_recipe, parse_recipe
+from trainer.recipe import find_recipe, load_recipe, parse_recipe
+from trainer.run_recipe import recipe_of_run
 
 RECIPES = sorted((Path(config.__file__).parent / "recipes").glob("*.toml"))
 
@@ -92,6 +94,57 @@ def test_unreadable_recipe_is_one_line_with_its_path(tmp_path: Path, content: by
     with pytest.raises(RecipeError, match=message) as caught:
         load_recipe(path)
     assert str(path) in str(caught.value)
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_recipe_that_extends_another_says_only_what_differs(tmp_path: Path) -> None:
+    written(tmp_path, "low.toml", 'run = "low"\nseed = 4\n[corpus]\nsources = ["a", "b"]\ntests_share = 0.1\n')
+    written(tmp_path, "middle.toml", 'extends = "low.toml"\nrun = "middle"\n[fit]\nmax_steps = 7\n')
+    path = written(tmp_path, "high.toml", 'extends = "middle.toml"\nrun = "high"\n[corpus]\nsources = ["c"]\n')
+    recipe = load_recipe(path)
+    assert (recipe.run, recipe.seed, recipe.fit.max_steps) == ("high", 4, 7)
+    assert recipe.corpus.sources == ("c",), "a list replaces a list"
+    assert recipe.corpus.tests_share == 0.1, "tables are merged"
+
+
+def test_a_shipped_recipe_is_extended_by_its_name_wherever_the_file_is(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, "mine.toml", 'extends = "debug"\nrun = "mine"\n'))
+    assert recipe == replace(load_recipe(find_recipe("debug")), run="mine")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('extends = "nowhere"', "extends is 'nowhere': give a file beside it, or one of ablation, base, "),
+        ("extends = 3", "extends is 3: give the file or the name of another recipe"),
+        ('extends = "mine.toml"', "take one of them out"),
+        ('extends = "loop.toml"', "take one of them out"),
+        ('extends = "debug"\n[fit]\nlearningrate = 1', "did you mean fit.learning_rate"),
+        ('extends = "debug"\ncorpus = 3', "corpus is 3: write it as a table"),
+    ],
+)
+def test_a_recipe_that_cannot_extend_is_one_line_with_its_path(tmp_path: Path, content: str, message: str) -> None:
+    written(tmp_path, "loop.toml", 'extends = "mine.toml"\n')
+    path = written(tmp_path, "mine.toml", f"{content}\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value) or "loop.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_remembers_what_its_recipe_extends_spelt_out(tmp_path: Path) -> None:
+    written(tmp_path, "low.toml", 'run = "low"\n[fit]\nmax_steps = 7\n')
+    path = written(tmp_path, "high.toml", 'extends = "low.toml"\nrun = "high"\n')
+    recipe = recipe_of_run(str(path), tmp_path / "run")
+    (tmp_path / "low.toml").unlink()
+    assert recipe_of_run(None, tmp_path / "run") == recipe
+    assert recipe.fit.max_steps == 7
 
 
 def test_digest_changes_with_any_value() -> None:

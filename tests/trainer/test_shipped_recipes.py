@@ -121,6 +121,7 @@ def test_recipe_names_its_data_in_its_comments(name: str) -> None:
         ("python-next-token", 81, 65_000 * 4 * 256),
         ("embedded-cpu", 10, 0),
         ("embedded-more", 10, 0),
+        ("ablation", 5, 0),
     ],
 )
 def test_sizes_are_those_that_were_published(name: str, millions: int, tokens: int) -> None:
@@ -129,6 +130,15 @@ def test_sizes_are_those_that_were_published(name: str, millions: int, tokens: i
     assert shape is not None
     assert round(shape.num_parameters / 1e6) == millions
     assert catalogue.planned_tokens(recipe) == tokens
+
+
+@pytest.mark.parametrize("name", ["base", "embedded-more"])
+def test_every_package_that_is_held_out_is_fetched_to_be_judged_by(name: str) -> None:
+    corpus = load_recipe(find_recipe(name)).corpus
+    lines = (SHIPPED / "held-out.txt").read_text().splitlines()
+    packages = {line.removeprefix("package:") for line in lines if line.startswith("package:")}
+    assert packages == {source for source in corpus.heldout_sources if "/" not in source}
+    assert "list:held-out.txt" in corpus.sources
 
 
 def test_the_embedded_models_parameters_are_counted_right() -> None:
@@ -157,6 +167,7 @@ def test_recipes_are_listed_with_their_cost(
     assert "10 min" in table["ladder"]
     assert "19 days" in table["course"], "2.1 G tokens of 0.77 GFLOP each at 1 TFLOP/s"
     assert "DistilGPT-2" in table["python-next-token"]
+    assert "(extends base)" in table["embedded-more"]
     assert "1,000 GFLOP/s" in lines[-3]
 
 

@@ -16,14 +16,12 @@ from lsp_server.model.bundle import Bundle, open_bundle, seal_bundle
 from lsp_server.model.tokenizer import END_OF_TEXT, SENTINELS
 from lsp_server.model.weights import load_gpt2, save_gpt2
 from trainer.conversion.arrays import read_checkpoint
+from trainer.conversion.cards import card_of_full, card_of_int8
 from trainer.folders import whole_file, whole_folder
 
 GGUF_KINDS = ("f32", "f16", "q8_0")
-_NOTE = """
-## Weights
-
-Every matrix is in int8, with a scale for each output; the engine dequantises them when it loads.{loss}
-"""
+DTYPES = {"f32": torch.float32, "f16": torch.float16}
+"""Number formats of a folder for transformers."""
 
 
 def to_int8(source: Path, out: Path, *, loss: float | None = None) -> Bundle:
@@ -31,34 +29,44 @@ def to_int8(source: Path, out: Path, *, loss: float | None = None) -> Bundle:
 
     Raises: BundleError when the source cannot be used; ExportError when it is int8 already.
     """
-    bundle = open_bundle(source)
-    if bundle.is_int8:
-        raise ExportError(f"{source} is in int8 already: give the bundle that it was made from")
+    bundle = open_unquantised(source)
     _check_place(bundle, out)
     with whole_folder(out) as folder:
         _copy(bundle, folder, [files.TOKENIZER, files.TOKENIZER_CONFIG, files.DRAFTS])
         network, end_of_text = load_gpt2(bundle), bundle.config["eos_token_id"]
         save_gpt2(network, folder, end_of_text=end_of_text, dtype=torch.float16, int8=True)
-        measured = "" if loss is None else f" That costs {loss:+.2%} bits per byte, measured when they were made."
-        card = (bundle.path / files.MODEL_CARD).read_text(encoding="utf-8").rstrip("\n") + "\n"
-        (folder / files.MODEL_CARD).write_text(card + _NOTE.format(loss=measured), encoding="utf-8")
+        card = (bundle.path / files.MODEL_CARD).read_text(encoding="utf-8")
+        (folder / files.MODEL_CARD).write_text(card_of_int8(card, loss), encoding="utf-8")
         made_from = {"made_from": bundle.fingerprint, **({} if loss is None else {"bits_per_byte_loss": loss})}
         provenance = {**bundle.provenance, "int8": made_from}
         seal_bundle(folder, layout=bundle.layout, sentinels=bundle.sentinels, provenance=provenance)
     return open_bundle(out)
 
 
-def to_transformers(source: Path, out: Path) -> Path:
+def open_unquantised(source: Path) -> Bundle:
+    """A bundle that int8 can still be made from. Raises: BundleError; ExportError when it is int8 already."""
+    bundle = open_bundle(source)
+    if bundle.is_int8:
+        raise ExportError(f"{source} is in int8 already: give the bundle that it was made from")
+    return bundle
+
+
+def to_transformers(source: Path, out: Path, kind: str | None = None) -> Path:
     """A folder for AutoModelForCausalLM and AutoTokenizer: no file of ours in it, the sentinels named as special.
 
+    Its number format is the bundle's own unless `kind` names one; fp16 rounds the dequantised weights of an int8 bundle
+    once more, a hundred times finer than int8 did.
     Raises: BundleError when the source cannot be used.
     """
     bundle = open_bundle(source)
     _check_place(bundle, out)
     with whole_folder(out) as folder:
-        dtype = torch.float16 if bundle.is_int8 else getattr(torch, str(bundle.config.get("dtype", "float32")))
+        own = str(bundle.config.get("dtype", "float32"))
+        dtype = DTYPES[kind] if kind else getattr(torch, own)
         save_gpt2(load_gpt2(bundle), folder, end_of_text=bundle.config["eos_token_id"], dtype=dtype)
-        _copy(bundle, folder, [files.TOKENIZER, files.MODEL_CARD])
+        _copy(bundle, folder, [files.TOKENIZER])
+        card = (bundle.path / files.MODEL_CARD).read_text(encoding="utf-8")
+        (folder / files.MODEL_CARD).write_text(card_of_full(card, str(dtype).removeprefix("torch.")), encoding="utf-8")
         settings = json.loads((bundle.path / files.TOKENIZER_CONFIG).read_text(encoding="utf-8"))
         others = [token for token in SENTINELS if token != END_OF_TEXT]
         _write_json(folder / files.TOKENIZER_CONFIG, {**settings, "additional_special_tokens": others})

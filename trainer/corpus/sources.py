@@ -30,11 +30,11 @@ def find_all(specs: Iterable[str], *, cache: Path | None = None, since: str = ""
 def _spell_out(specs: Iterable[str]) -> list[str]:
     spelt: list[str] = []
     for spec in specs:
-        spelt += _read_list(spec.removeprefix(_LIST)) if spec.startswith(_LIST) else [spec]
+        spelt += read_list(spec.removeprefix(_LIST)) if spec.startswith(_LIST) else [spec]
     return spelt
 
 
-def _read_list(name: str) -> list[str]:
+def read_list(name: str) -> list[str]:
     """The entries of a file, `#` behind which is a comment; one that is not here may lie beside the shipped recipes."""
     file = Path(name).expanduser()
     file = file if file.is_file() else _SHIPPED_LISTS / name

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from lsp_server.errors import RecipeError
+from lsp_server.model.gpt2 import GPT2
 from trainer.fit.config import FitConfig
 from trainer.fit.feed import Batch
 from trainer.fit.optim import build_optimizers
@@ -72,6 +73,16 @@ class Session:
         """Without what accelerate wraps around it."""
         network: nn.Module = self.accelerator.unwrap_model(self.network)
         return network
+
+    @property
+    def chunkable(self) -> GPT2 | None:
+        """The network where its output layer and its loss may be computed together, past accelerate and the compiler.
+
+        On a CPU, where that was measured to pay; a GPU may gain from it too, and has not been tried.
+        """
+        is_plain = self.num_processes == 1 and not self.config.compile
+        inner = getattr(self.plain_network, "model", self.plain_network)  # a tuned GPT-2 is one inside another module
+        return inner if is_plain and self.accelerator.device.type == "cpu" and isinstance(inner, GPT2) else None
 
     def logits(self, batch: Batch) -> Tensor:
         """What the network says to a batch, BTV."""

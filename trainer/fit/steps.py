@@ -14,11 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lsp_server.errors import RecipeError
+from trainer.fit.chunked_loss import IGNORED_LABEL as IGNORED_LABEL  # read from here by those who make labels
+from trainer.fit.chunked_loss import linear_cross_entropy
 from trainer.fit.feed import Batch
-from trainer.fit.session import Session
-
-IGNORED_LABEL = -100
-"""torch's own default for cross entropy."""
+from trainer.fit.session import SEGMENTS, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +52,16 @@ def _cut(batch: Batch, parts: int) -> Batch:
 
 def summed_loss(session: Session, batch: Batch) -> Tensor:
     """Nats of all labelled tokens together."""
+    gpt2 = session.chunkable
+    if gpt2 is None:
+        return whole_loss(session, batch)
+    with session.accelerator.autocast():
+        hidden_BTC = gpt2.features(batch["ids"], batch.get(SEGMENTS))
+        return linear_cross_entropy(hidden_BTC.flatten(0, 1), gpt2.wte.weight, batch["labels"].flatten())
+
+
+def whole_loss(session: Session, batch: Batch) -> Tensor:
+    """The same by way of all logits, for any network."""
     logits_BTV = session.logits(batch)
     return F.cross_entropy(
         logits_BTV.flatten(0, 1).float(), batch["labels"].flatten(), ignore_index=IGNORED_LABEL, reduction="sum"

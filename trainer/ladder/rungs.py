@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.config import FitConfig, Recipe, digest
 from trainer.fit.checkpoint import read_progress
 from trainer.fit.loop import fit
-from trainer.folders import write_whole
+from trainer.folders import share_folder, write_whole
 from trainer.ladder.counting import AddOneBigram, BackOff, CountedModel, document_nats
 from trainer.ladder.heldout import HeldOut, network_nats
 from trainer.network import build_network
@@ -187,7 +186,7 @@ def _write(path: Path, result: RungResult, inputs: str) -> None:
 def _train(rung: Rung, run_dir: Path, tokenizer: CodeTokenizer) -> _Made:
     folder = run_dir / "rungs" / _folder_name(rung)
     for stage in ("corpus", "tokenizer", "packed"):
-        _share(run_dir / stage, folder / stage)
+        share_folder(run_dir / stage, folder / stage)
     _drop_checkpoints_of_another(rung, folder)
     checkpoint = fit(rung.recipe, folder)
     progress, _ = read_progress(checkpoint)
@@ -210,16 +209,3 @@ def _drop_checkpoints_of_another(rung: Rung, folder: Path) -> None:
     if not mark.is_file() or mark.read_text(encoding="utf-8") != identity:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         mark.write_text(identity, encoding="utf-8")
-
-
-def _share(stage: Path, link: Path) -> None:
-    """The stage's files under a second name, without a second copy where the file system can."""
-    shutil.rmtree(link, ignore_errors=True)
-    shutil.copytree(stage, link, copy_function=_link)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -67,7 +67,8 @@ def _write_stage(corpus: Path, tokenizer_path: Path, folder: Path, config: Packi
         for split in SPLITS:
             writer = SplitWriter(folder, split, dtype, config.shard_tokens)
             planted = list(planted_texts(config.canaries)) if split == "train" else []
-            texts = chain((document.text for document in read_documents(corpus, split)), planted)
+            share = config.train_share if split == "train" else 1.0
+            texts = chain(_texts(corpus, split, share), planted)
             with contextlib.closing(writer):
                 _write_split(texts, manifest.num_documents(split) + len(planted), encode, end_of_text, writer)
             splits[split] = writer.summary()
@@ -85,11 +86,19 @@ def _write_stage(corpus: Path, tokenizer_path: Path, folder: Path, config: Packi
             config.dtype,
             config.shard_tokens,
             *([config.canaries] if config.canaries else []),
+            *([{"train_share": config.train_share}] if config.train_share < 1 else []),
         ),
         "splits": splits,
     }
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     return index
+
+
+def _texts(corpus: Path, split: str, share: float) -> Iterator[str]:
+    """Of the documents whose hashes, read as fractions, lie below the share."""
+    for document in read_documents(corpus, split):
+        if share == 1 or int(document.sha256[:8], 16) < share * 2**32:
+            yield document.text
 
 
 def _num_processes(manifest: CorpusManifest, config: PackingConfig) -> int:

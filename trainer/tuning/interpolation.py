@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsp_server.errors import CheckpointError, RecipeError
+from lsp_server.model.embedded import named_model
 from trainer.folders import whole_folder
 from trainer.limits import require
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("interpolate", parents=[common], help="mix a tuned model with the model it came from")
-    parser.add_argument("--base", type=Path, required=True, metavar="DIR", help="the model that was tuned")
-    parser.add_argument("--tuned", type=Path, required=True, metavar="DIR", help="what tuning made of it")
+    parser.add_argument("--base", type=named_model, required=True, metavar="DIR", help="the model that was tuned")
+    parser.add_argument("--tuned", type=named_model, required=True, metavar="DIR", help="what tuning made of it")
     parser.add_argument(
         "--share", type=float, default=0.8, metavar="N", help="of the tuned weights, 0 to 1 (%(default)s)"
     )
@@ -72,20 +74,27 @@ def _write(model: Any, tuned: Path, folder: Path, share: float) -> None:  # Any:
         model.save_pretrained(folder)
         return
     from lsp_server.model.weights import write_bundle
+    from trainer.conversion.cards import card_of_full
     from trainer.tuning.result import as_gpt2
 
     bundle, network = open_bundle(tuned), as_gpt2(model)
     assert network is not None, "a bundle is a GPT-2 of our kind"
+    dtype = network.wte.weight.dtype
     write_bundle(
         folder,
         network=network,
         tokenizer=bundle.load_tokenizer(),
         layout=bundle.layout,
-        card=(tuned / "README.md").read_text(encoding="utf-8"),
-        provenance={**bundle.provenance, "interpolation": share},
-        dtype=network.wte.weight.dtype,
+        card=card_of_full((tuned / "README.md").read_text(encoding="utf-8"), str(dtype).removeprefix("torch.")),
+        provenance={**_without_int8(bundle.provenance), "interpolation": share},
+        dtype=dtype,
         drafts=_drafts(bundle.drafts_path, bundle.config["vocab_size"]),
     )
+
+
+def _without_int8(provenance: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON
+    """What is mixed is written in full."""
+    return {key: value for key, value in provenance.items() if key != "int8"}
 
 
 def _drafts(path: Path | None, vocab_size: int) -> NgramTable | None:

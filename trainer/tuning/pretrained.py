@@ -18,8 +18,11 @@ from safetensors import SafetensorError
 from tokenizers import AddedToken, Tokenizer
 
 from lsp_server.errors import CheckpointError, RecipeError
-from lsp_server.model.bundle import EMBEDDED
+from lsp_server.model.bundle import MANIFEST, Bundle, open_bundle
+from lsp_server.model.embedded import named_model
+from lsp_server.model.gpt2 import to_hf
 from lsp_server.model.tokenizer import SENTINELS
+from lsp_server.model.weights import load_gpt2
 from trainer.config import ModelConfig
 
 PROBE = 'def f(x):\n\tif x:\n        return  "é∆ <|x|>"\r\n# 1234  \n'
@@ -44,7 +47,7 @@ class Vocabulary:
 
 def location(config: ModelConfig) -> str:
     """A folder, or a name on the Hub; `embedded` is the model inside the package."""
-    return str(EMBEDDED) if config.pretrained == "embedded" else str(Path(config.pretrained).expanduser())
+    return str(named_model(config.pretrained))
 
 
 def own_dtype(config: ModelConfig) -> torch.dtype:
@@ -111,11 +114,16 @@ def _ids_of(backend: Tokenizer, tokens: list[str]) -> tuple[int, ...]:
 def load_network(config: ModelConfig, num_rows: int) -> Any:  # Any: transformers is untyped here
     """The model in fp32 with at least `num_rows` embeddings, new ones drawn like the old ones.
 
-    Raises: RecipeError when it cannot be had, or its window is shorter than `model.context_tokens`.
+    Raises: RecipeError when it cannot be had, or its window is shorter than `model.context_tokens`; BundleError when it
+    is an int8 bundle that cannot be used.
     """
     from transformers import AutoModelForCausalLM
 
-    model = _load(config, AutoModelForCausalLM, "weights", dtype=torch.float32, **_dropout(config))
+    bundle = _int8_bundle(config)
+    if bundle is not None:
+        model = _dequantised(config, bundle)
+    else:
+        model = _load(config, AutoModelForCausalLM, "weights", dtype=torch.float32, **_dropout(config))
     longest = getattr(model.config, "max_position_embeddings", None)
     if longest is not None and config.context_tokens > longest:
         raise RecipeError(
@@ -126,6 +134,23 @@ def load_network(config: ModelConfig, num_rows: int) -> Any:  # Any: transformer
     if num_rows > rows:
         model.resize_token_embeddings(num_rows, pad_to_multiple_of=ROWS_MULTIPLE)  # new rows: arXiv 2211.10564's mean
     return model
+
+
+def _int8_bundle(config: ModelConfig) -> Bundle | None:
+    """Our bundle whose weights transformers cannot read; None for anything that it can."""
+    folder = Path(location(config))
+    bundle = open_bundle(folder) if (folder / MANIFEST).is_file() else None
+    return bundle if bundle is not None and bundle.is_int8 else None
+
+
+def _dequantised(config: ModelConfig, bundle: Bundle) -> Any:  # Any: transformers' model
+    """As `from_pretrained` gives it: in fp32, without dropout until it is trained."""
+    from transformers import AutoConfig, GPT2LMHeadModel
+
+    settings = _load(config, AutoConfig, "config.json", dtype=torch.float32, **_dropout(config))
+    model = GPT2LMHeadModel(settings)
+    model.load_state_dict(to_hf(load_gpt2(bundle).state_dict()), strict=False)  # of tied ones it holds but one
+    return model.eval()
 
 
 def _dropout(config: ModelConfig) -> dict[str, Any]:

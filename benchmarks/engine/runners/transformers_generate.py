@@ -12,6 +12,8 @@ import torch
 import transformers
 
 from benchmarks.engine.protocol import Answer, Hello, Question, common_prefix, serve
+from trainer.config import ModelConfig
+from trainer.tuning.pretrained import load_network
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -22,7 +24,8 @@ class KeptCache:
     def __init__(self, bundle: Path, threads: int, dtype: str, device: str = "cpu") -> None:
         torch.set_num_threads(threads)
         self._device = device
-        self._network: Any = transformers.GPT2LMHeadModel.from_pretrained(bundle, dtype=DTYPES[dtype]).to(device)
+        plain = load_network(ModelConfig(pretrained=str(bundle), context_tokens=16), 0)  # reads int8 bundles too
+        self._network: Any = plain.to(device, DTYPES[dtype])
         self._network.eval()
         self._network.generation_config.eos_token_id = None  # nothing ends before the asked number of tokens
         self._network.generation_config.pad_token_id = 0

@@ -13,6 +13,7 @@ from gguf import quants
 
 from lsp_server.errors import BundleError, ExportError
 from lsp_server.model.bundle import Bundle, open_bundle
+from lsp_server.model.gpt2 import from_hf
 from lsp_server.model.tokenizer import SENTINELS
 from lsp_server.model.weights import load_gpt2
 from trainer.conversion import forms
@@ -37,7 +38,34 @@ def test_an_int8_bundle_keeps_what_the_first_had_and_says_what_it_is(tiny_bundle
         "run": "tiny",
         "int8": {"made_from": tiny_bundle.fingerprint, "bits_per_byte_loss": 0.0012},
     }
-    assert "costs +0.12% bits per byte" in (int8.path / "README.md").read_text()
+    card = (int8.path / "README.md").read_text()
+    assert "costs +0.12% bits per byte" in card
+    assert "library_name" not in card, "transformers cannot load it"
+    assert "--to hf" in card
+
+
+def test_the_card_of_a_transformers_folder_is_the_first_ones_again(
+    tiny_bundle: Bundle, int8: Bundle, tmp_path: Path
+) -> None:
+    card = (to_transformers(int8.path, tmp_path / "hf") / "README.md").read_text()
+    assert card.startswith("---\nlicense: apache-2.0\nlibrary_name: transformers\n---\n")
+    assert "transformers cannot read them" not in card
+    assert "dequantised from int8" in card
+    plain = to_transformers(tiny_bundle.path, tmp_path / "plain") / "README.md"
+    assert plain.read_text() == (tiny_bundle.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("kind", "dtype", "atol"), [("f32", torch.float32, 0.0), (None, torch.float16, 1e-3)])
+def test_int8_weights_are_dequantised_into_the_format_that_is_asked_for(
+    int8: Bundle, tmp_path: Path, kind: str | None, dtype: torch.dtype, atol: float
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(to_transformers(int8.path, tmp_path / "hf", kind))
+    assert model.dtype == dtype
+    own = load_gpt2(int8).state_dict()
+    for name, tensor in from_hf(dict(model.state_dict())).items():
+        torch.testing.assert_close(tensor.float(), own[name], atol=atol, rtol=0)
 
 
 def test_the_loss_is_measured_on_the_weights_that_the_bundle_will_hold(tiny_bundle: Bundle, int8: Bundle) -> None:

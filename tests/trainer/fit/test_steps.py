@@ -108,7 +108,7 @@ def test_a_row_that_does_not_fit_is_told_with_the_remedy() -> None:
 def test_shorter_rows_see_only_their_own_part() -> None:
     session = start(network(), 1)
     seen: list[torch.Size] = []
-    session.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
+    session.plain_network.get_submodule("wte").register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
 
     take_step(session, batch([16, 16]), parts=4)
 

@@ -73,6 +73,25 @@ def test_a_document_longer_than_a_shard_gets_one_of_its_own(
     assert len(stream.shards) == 3
 
 
+def test_a_share_takes_the_same_documents_every_time_and_all_that_judges(
+    make_corpus: MakeCorpus, tokenizer_path: Path, code_tokenizer: CodeTokenizer, tmp_path: Path
+) -> None:
+    texts = [f"value_{number} = {number}\n" for number in range(200)]
+    corpus = make_corpus(texts, ["held = 1\n", "out = 2\n"])
+    hashes = set()
+    taken = {}
+    for share in (1.0, 0.5, 0.25):
+        index = pack(corpus, tokenizer_path, tmp_path / "packed", PackingConfig(train_share=share))
+        hashes.add(index["content_hash"])
+        taken[share] = documents(TokenStream.open(tmp_path / "packed", "train"), code_tokenizer)
+        assert len(documents(TokenStream.open(tmp_path / "packed", "heldout"), code_tokenizer)) == 2
+    assert taken[1.0] == texts
+    assert 70 < len(taken[0.5]) < 130
+    assert 0 < len(taken[0.25]) < len(taken[0.5])
+    assert set(taken[0.25]) < set(taken[0.5])
+    assert len(hashes) == 3
+
+
 def test_windows_line_ends_are_undone_and_sentinels_in_text_stay_text(
     make_corpus: MakeCorpus, tokenizer_path: Path, code_tokenizer: CodeTokenizer, tmp_path: Path
 ) -> None:

@@ -1,0 +1,1 @@
+"""One recipe trained several times, each time with one thing changed, and judged alike."""
