@@ -9,7 +9,8 @@ NEEDS_CUDA := $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_av
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug \
-	train-embedded ladder bench-model bench-int8 bench-engine bench-gpu bench-trainer bench-replay bench-drafts clean
+	train-embedded ladder bench-model bench-int8 bench-engine bench-gpu bench-trainer bench-replay bench-drafts \
+	bench-recall clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -91,6 +92,9 @@ bench-engine: $(SETUP) ## our engine beside transformers, llama.cpp and CTransla
 
 bench-gpu: $(SETUP) ## our engine beside transformers on a GPU, and what decoding cannot beat there
 	$(BIN)/python -m benchmarks.gpu
+
+bench-recall: $(SETUP) ## what the memory of one's own code is worth, and whether its constants still hold
+	$(BIN)/python -m benchmarks.recall
 
 bench-drafts: $(SETUP) ## what guessing ahead saves, and whether its constants still hold
 	$(BIN)/python -m benchmarks.drafts

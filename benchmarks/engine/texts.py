@@ -73,7 +73,7 @@ def code_places(bundle: Bundle, texts: Sequence[str], rng: random.Random) -> Ite
         text = rng.choice(texts)
         cursor = rng.randrange(len(text) // 4, len(text))
         earlier, prompt = (_ask(windows, text, cursor, typed) for typed in (cursor - 1, cursor))
-        if len(prompt) > 1:
+        if len(prompt) > 1 and prompt != earlier:  # inside a word nothing would have to be read
             yield Place(earlier=earlier, prompt=prompt)
 
 

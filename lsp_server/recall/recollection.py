@@ -24,12 +24,20 @@ class Trust:
     dissent: float
     """For the logarithm of half more than the copies that did not go on as most did."""
 
+    @property
+    def weights(self) -> tuple[float, float, float, float]:
+        return self.base, self.length, self.copies, self.dissent
+
+    @staticmethod
+    def features(match: Match) -> tuple[float, float, float, float]:
+        """What the weights are for, in their order."""
+        num_copies = len(match.next_ids)
+        num_dissenting = num_copies * (1 - max(match.shares().values()))
+        return 1.0, match.length / 8, math.log1p(num_copies), math.log(num_dissenting + 0.5)
+
     def of(self, match: Match) -> float:
         """The weight of the match beside the model, 0 to 1."""
-        num_copies = len(match.next_ids)
-        most = max(match.shares().values())
-        score = self.base + self.length * match.length / 8 + self.copies * math.log1p(num_copies)
-        score += self.dissent * math.log(num_copies * (1 - most) + 0.5)
+        score = sum(weight * feature for weight, feature in zip(self.weights, self.features(match), strict=True))
         return 1 / (1 + math.exp(-score))
 
 

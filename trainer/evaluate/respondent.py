@@ -10,23 +10,25 @@ The last two cut text to the model's own budgets, and leave half the window for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lsp_server.assembly import make_engine, open_completer
+from lsp_server.assembly import open_completer
 from lsp_server.completion.completer import Completer
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.completion.window import Encoder
 from lsp_server.engine.api import MAX_CANDIDATES, CompletionRequest, Engine, SamplingParams, StopRule
 from lsp_server.engine.choice import EngineChoice
+from lsp_server.engine.local import LocalEngine
 from lsp_server.model.opening import open_model
 from lsp_server.model.prompt import PromptBuilder
 from lsp_server.settings import Confidence, LengthMode, Settings
 from trainer.evaluate.tasks import Task
 
 DEADLINE_MS = 60_000
+_SETTLE_SECONDS = 60.0
 _HIGHEST_MAX_NEW_TOKENS = 512
 """Of `Settings`."""
 
@@ -43,29 +45,57 @@ class Draw:
     max_new_tokens: int = 256
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How an editor's question is put; the default is what users get."""
+
+    healing: bool = True
+    """Whether the last piece before the cursor is asked for again."""
+    memory: bool = True
+    """Whether the file itself, and what was remembered, has a say."""
+
+
+USUAL = Asking()
+
+
 class Respondent:
     """Asks one loaded model; made by `open_respondent`."""
 
-    def __init__(self, engine: Engine, completer: Completer, tokenizer: Encoder, prompts: PromptBuilder) -> None:
+    def __init__(self, engine: LocalEngine, completer: Completer, tokenizer: Encoder, prompts: PromptBuilder) -> None:
         self._engine = engine
         self._completer = completer
+        self._unhealed = Completer(engine=engine, tokenizer=_AsItStands(tokenizer), prompts=prompts)
         self._tokenizer = tokenizer
         self._prompts = prompts
         self._num_asked = 0
 
-    async def answer(self, task: Task) -> str:
+    async def remember(self, texts: Mapping[str, str]) -> None:
+        """Code that questions may look up, by path, but a task's own file; an empty text is forgotten."""
+        encoded = {path: self._tokenizer.encode(text) for path, text in texts.items()}
+        await self._engine.remember(self._completer.workspace.collection, encoded)
+        await asyncio.to_thread(self._engine.settle, _SETTLE_SECONDS)
+
+    async def answer(self, task: Task, asking: Asking = USUAL) -> str:
         """The greedy answer to a completion task."""
         if task.kind == "span":
             return (await self.infill(task.before, task.after, Draw(max_new_tokens=self._prompts.new_tokens)))[0]
-        return await self._suggest(task)
+        return await self._suggest(task, asking)
 
-    async def _suggest(self, task: Task) -> str:
-        settings = Settings(length=LengthMode.LINE, temperature=0.0, deadline_ms=DEADLINE_MS, confidence=Confidence.ALL)
+    async def _suggest(self, task: Task, asking: Asking) -> str:
+        settings = Settings(
+            length=LengthMode.LINE,
+            temperature=0.0,
+            deadline_ms=DEADLINE_MS,
+            confidence=Confidence.ALL,
+            memory=asking.memory,
+        )
         if task.kind == "block":
             most = min(self._prompts.new_tokens, _HIGHEST_MAX_NEW_TOKENS)
             settings = replace(settings, length=LengthMode.BLOCK, max_new_tokens=most)
-        snapshot = Snapshot(uri=self._name(), language="python", text=task.before + task.after, offset=len(task.before))
-        suggestions = await self._completer.suggest(snapshot, settings, automatic=True)
+        completer = self._completer if asking.healing else self._unhealed
+        completer.forget(task.path)  # each task has a hole of its own
+        snapshot = Snapshot(uri=task.path, language="python", text=task.before + task.after, offset=len(task.before))
+        suggestions = await completer.suggest(snapshot, settings, automatic=True)
         return suggestions[0].text if suggestions else ""
 
     async def infill(self, before: str, after: str, draw: Draw) -> list[str]:
@@ -78,12 +108,15 @@ class Respondent:
 
     async def _ask(self, before: str, after: str, draw: Draw, stops: Sequence[str]) -> list[str]:
         prompts = self._prompts.with_new_tokens(draw.max_new_tokens)
-        prompt_ids = prompts.build(prefix=self._tokenizer.encode(before), suffix=self._tokenizer.encode(after))
+        piece = self._tokenizer.last_piece(before)
+        prefix = self._tokenizer.encode(before.removesuffix(piece))
+        prompt_ids = prompts.build(prefix=prefix, suffix=self._tokenizer.encode(after))
         answers: list[str] = []
         while len(answers) < draw.num:
             request = CompletionRequest(
                 document=self._name(),
                 prompt_ids=prompt_ids,
+                begins_with=piece,
                 sampling=SamplingParams(
                     temperature=draw.temperature,
                     top_p=draw.top_p,
@@ -100,6 +133,19 @@ class Respondent:
         """A document of its own for each question, so that none takes another's place."""
         self._num_asked += 1
         return f"task-{self._num_asked}"
+
+
+class _AsItStands:
+    """A tokenizer that takes a text's end for settled."""
+
+    def __init__(self, tokenizer: Encoder) -> None:
+        self._tokenizer = tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text)
+
+    def last_piece(self, _text: str) -> str:
+        return ""
 
 
 class _Listener:
@@ -141,7 +187,7 @@ def before_stop(text: str, stops: Sequence[str]) -> str:
 async def open_respondent(path: Path | None, device: str = "auto") -> AsyncIterator[Respondent]:
     """A bundle's model or one from the Hub, loaded; None is the embedded one. Raises: BundleError, EngineError."""
     model = open_model(path)
-    engine = make_engine(EngineChoice(model=model.path, device=device), in_process=True)
+    engine = LocalEngine(EngineChoice(model=model.path, device=device))
     try:
         await engine.reload(None)  # has its turn when the model is loaded; a completion before that would be refused
         yield Respondent(engine, open_completer(model.path, engine), model.load_tokenizer(), model.prompts)

@@ -11,7 +11,7 @@ from lsp_server.engine.fake import FakeEngine, Script
 from lsp_server.model.bundle import Bundle
 from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
-from trainer.evaluate.respondent import Draw, Respondent, before_stop, open_respondent
+from trainer.evaluate.respondent import USUAL, Asking, Draw, Respondent, before_stop, open_respondent
 from trainer.evaluate.tasks import Kind, Task
 
 LAYOUT = PromptLayout(context_tokens=64, new_tokens=16, suffix_tokens=12)
@@ -49,12 +49,26 @@ async def test_a_line_is_trimmed_as_in_an_editor_and_a_span_is_not(code_tokenize
 async def test_infilling_puts_the_suffix_first_and_going_on_begins_a_file(code_tokenizer: CodeTokenizer) -> None:
     engine = FakeEngine(saying("x"))
     asked = respondent(engine, code_tokenizer)
-    await asked.infill("def", "pass", Draw())
-    await asked.go_on("def", Draw(), ())
+    await asked.infill("x = def", "pass", Draw())
+    await asked.go_on("x = def", Draw(), ())
     infilled, went_on = (request.prompt_ids for request in engine.requests)
     assert infilled[:2] == (code_tokenizer.fim_prefix, code_tokenizer.fim_suffix)
-    assert infilled[-len(code_tokenizer.encode("def")) :] == tuple(code_tokenizer.encode("def"))
-    assert went_on == (code_tokenizer.end_of_text, *code_tokenizer.encode("def"))
+    assert infilled[-len(code_tokenizer.encode("x =")) :] == tuple(code_tokenizer.encode("x ="))
+    assert went_on == (code_tokenizer.end_of_text, *code_tokenizer.encode("x ="))
+    assert {request.begins_with for request in engine.requests} == {" def"}
+
+
+async def test_what_is_left_out_for_comparison_is_left_out(code_tokenizer: CodeTokenizer) -> None:
+    engine = FakeEngine(saying("x"))
+    asked = respondent(engine, code_tokenizer)
+    for asking in (USUAL, Asking(healing=False), Asking(memory=False)):
+        await asked.answer(task("line"), asking)
+    usual, unhealed, forgetful = engine.requests
+    assert usual.begins_with
+    assert not unhealed.begins_with
+    assert usual.recall is not None
+    assert usual.recall.own_name == task("line").path
+    assert forgetful.recall is None
 
 
 @pytest.mark.parametrize("new_tokens", [8, 256])

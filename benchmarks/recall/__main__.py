@@ -1,0 +1,124 @@
+"""`make bench-recall`: the memory of one's own code, on packages that the embedded model never saw.
+
+nats a token    of held-out text, by the model alone, with the file's other text, and with the package's other files
+line exact      of completion tasks, likewise, and with token healing left out
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from benchmarks.heldout import heldout_documents
+from benchmarks.recall.trust import Places, fit, foretell, nats
+from benchmarks.report import Figure, publish
+from lsp_server.model.bundle import open_bundle
+from lsp_server.recall.recollection import LIVE_TRUST, STORED_TRUST
+from trainer.corpus import Document
+from trainer.evaluate.baselines import copy
+from trainer.evaluate.likelihood import open_scorer
+from trainer.evaluate.metrics import judge
+from trainer.evaluate.respondent import Asking, open_respondent
+from trainer.evaluate.tasks import Task, draw_tasks
+
+SEED = 7
+TARGET_POINTS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the model is asked, and what the engine remembers meanwhile."""
+
+    name: str
+    asking: Asking
+    with_package: bool = False
+
+
+WAYS = (
+    Way("without healing", Asking(healing=False, memory=False)),
+    Way("model alone", Asking(memory=False)),
+    Way("with the document", Asking()),
+    Way("with the package", Asking(), with_package=True),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=400, metavar="N", help="of each kind (default: 400)")
+    parser.add_argument("--files", type=int, default=8, metavar="N", help="of each package, for nats (default: 8)")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="a bundle (default: the embedded model)")
+    options = parser.parse_args(arguments)
+    folder = open_bundle(options.model).path
+    documents = heldout_documents()
+    places = foretell(documents, open_scorer(folder), options.files, SEED)
+    figures = [*_nats(places), *asyncio.run(_exact(folder, documents, options.tasks))]
+    publish("recall", figures, {"places": len(places), "fitted": _fitted(places)})
+
+
+def _nats(places: Places) -> list[Figure]:
+    live, stored = LIVE_TRUST.weights, STORED_TRUST.weights
+    alone = float(nats(places, None, None).mean())
+    ways = {"with the document": (live, None), "with the package": (live, stored)}
+    return [
+        Figure(
+            name=f"nats a token, {name}",
+            value=float(nats(places, *weights).mean()),
+            unit="nats",
+            peer="model alone",
+            peer_value=alone,
+            ratio_target=1.0,
+        )
+        for name, weights in ways.items()
+    ]
+
+
+def _fitted(places: Places) -> dict[str, object]:
+    """Weights fitted on all places, and nats of each half under those of the other, which the shipped should meet."""
+    numbers = torch.arange(len(places))
+    halves = [numbers // 500 % 2 == half for half in (0, 1)]
+    crossed = sum(float(nats(places, *fit(places, ~half))[half].sum()) for half in halves)
+    live, stored = fit(places, numbers >= 0)
+    return {"live": live, "stored": stored, "nats_crossed": crossed / len(places)}
+
+
+async def _exact(folder: Path, documents: Sequence[Document], count: int) -> list[Figure]:
+    tasks = draw_tasks(documents, "line", count, SEED)
+    exact = await _answers(folder, documents, tasks)
+    copied = 100 * sum(judge(task, copy(task)).exact for task in tasks) / len(tasks)
+    alone = exact["model alone"]
+    figures = [
+        Figure(name=f"line exact, {name}", value=value, unit="%", peer="copying", peer_value=copied)
+        for name, value in exact.items()
+    ]
+    gain = exact["with the package"] - alone
+    return [
+        *figures,
+        Figure(name="line exact, gained", value=gain, unit="points", target=TARGET_POINTS, higher_is_better=True),
+    ]
+
+
+async def _answers(folder: Path, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[str, float]:
+    """Per cent of the tasks that are answered exactly, by way."""
+    by_source: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        by_source[task.source].append(task)
+    num_exact = dict.fromkeys((way.name for way in WAYS), 0)
+    async with open_respondent(folder) as respondent:
+        for source, its_tasks in tqdm(by_source.items(), desc="asking", unit="package", delay=2):
+            for way in WAYS:
+                files = {document.path: document.text for document in documents if document.source == source}
+                await respondent.remember(files if way.with_package else dict.fromkeys(files, ""))
+                for task in its_tasks:
+                    num_exact[way.name] += judge(task, await respondent.answer(task, way.asking)).exact
+    return {name: 100 * count / len(tasks) for name, count in num_exact.items()}
+
+
+if __name__ == "__main__":
+    main()
