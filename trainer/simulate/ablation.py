@@ -24,7 +24,7 @@ HEAD = (
     "line below",
     "above",
 )
-_SHARES = ("num_broken", "num_headers", "num_suffix", "num_below", "num_above")
+_SHARES = ("num_broken", "num_unfinished", "num_suffix", "num_below", "num_above")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from trainer.evaluate.tasks import parses
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _QUOTES = ('"', "'", '"""', "'''")
+_ENDINGS = ("", "_", " _", ": _", " = _", " in _", " else _", " import _", " as _")
 _FEWEST = 4
 """Characters of a line that is worth comparing; brackets may well come twice."""
 
@@ -23,9 +24,9 @@ class Faults:
     num_parsable: int = 0
     """In files that parse without the cursor's line: only of these one can tell whether an offer breaks them."""
     num_broken: int = 0
-    """Which do not parse any more, whatever of the line's brackets and quotes is closed."""
-    num_headers: int = 0
-    """Heads of blocks that still want a body; not among the broken."""
+    """Which do not parse any more, whatever is written behind them."""
+    num_unfinished: int = 0
+    """The beginning of a line, or the head of a block: they parse once more is written."""
     num_suffix: int = 0
     """Which end with what stands right of the cursor, or repeat its closing brackets, and break the file by it."""
     num_below: int = 0
@@ -38,7 +39,7 @@ class Faults:
             setattr(self, entry.name, getattr(self, entry.name) + getattr(other, entry.name))
 
     def share(self, name: str) -> float:
-        total = self.num_parsable if name in ("num_broken", "num_headers") else self.num_judged
+        total = self.num_parsable if name in ("num_broken", "num_unfinished") else self.num_judged
         return float(getattr(self, name)) / total if total else 0.0
 
 
@@ -54,12 +55,24 @@ def find_faults(before: str, offer: str, after: str) -> Faults:
     if parses(f"{head}{indent}pass{tail}"):
         faults.num_parsable = 1
         if not any(parses(before + offer + rest + closers + tail) for closers in _closers(prefix)):
-            last = (prefix + offer).rpartition("\n")[2]
-            body = "\n" + last[: len(last) - len(last.lstrip())] + " pass"
-            faults.num_headers = int(parses(before + offer + rest + body + tail))
-            faults.num_broken = 1 - faults.num_headers
-            faults.num_suffix = int(bool(rest.strip()) and offer.rstrip().endswith(rest.strip()[:3]))
+            faults.num_unfinished = int(_can_go_on(before, offer, rest, tail))
+            faults.num_broken = 1 - faults.num_unfinished
+            repeats = bool(rest.strip()) and offer.rstrip().endswith(rest.strip()[:3])
+            faults.num_suffix = int(faults.num_broken and repeats)
     return faults
+
+
+def _can_go_on(before: str, offer: str, rest: str, tail: str) -> bool:
+    """Whether any of the ways to end a line makes it right."""
+    last = (before + offer).rpartition("\n")[2]
+    body = "\n" + last[: len(last) - len(last.lstrip())] + " pass"
+    closers = _closers((before + offer)[-len(before.rpartition("\n")[2] + offer) :])
+    return any(
+        parses(before + offer + ending + closer + rest + more + tail)
+        for closer in closers
+        for ending in _ENDINGS
+        for more in ("", body, ":" + body)
+    )
 
 
 def _closers(prefix: str) -> list[str]:
