@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lsp_server.completion.completer import Completer
+from lsp_server.completion.rules import ALL, Rules
 from lsp_server.engine.api import Engine
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.launcher import DEFAULT_IDLE_MINUTES
@@ -25,7 +26,7 @@ def make_engine(choice: EngineChoice, *, in_process: bool, idle_minutes: float =
     return EngineClient(choice, idle_minutes)
 
 
-def open_completer(model: Path | None, engine: Engine) -> Completer:
+def open_completer(model: Path | None, engine: Engine, rules: Rules = ALL) -> Completer:
     """Raises: BundleError when the model cannot be used."""
     opened = open_model(model)
-    return Completer(engine=engine, tokenizer=opened.load_tokenizer(), prompts=opened.prompts)
+    return Completer(engine=engine, tokenizer=opened.load_tokenizer(), prompts=opened.prompts, rules=rules)

@@ -174,6 +174,14 @@ MAY_IMPORT = {
         "lsp_server",
         "trainer.packing.canaries",
     ),  # what users get
+    "trainer.simulate.pipeline": (
+        "trainer.simulate",
+        "lsp_server.assembly",
+        "lsp_server.completion",
+        "lsp_server.engine.api",
+        "lsp_server.engine.choice",
+        "lsp_server.settings",
+    ),
     "trainer.simulate": (
         "trainer.simulate",
         "trainer.evaluate",
@@ -181,6 +189,7 @@ MAY_IMPORT = {
         "trainer.table",
         "lsp_server.figures",
         "lsp_server.errors",
+        "lsp_server.settings",
         "lsp_server.__version__",
     ),
     "trainer.export": (

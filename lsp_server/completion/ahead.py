@@ -43,8 +43,10 @@ class Ahead:
         guess = self._guesses.get(snapshot.uri)
         if self._asked.get(snapshot.uri) == snapshot or (guess is not None and guess.snapshot == snapshot):
             return
+        task = asyncio.ensure_future(
+            _quietly(completer, snapshot, settings)
+        )  # first: it may join the older one's answer
         self._give_up(snapshot.uri)
-        task = asyncio.ensure_future(_quietly(completer, snapshot, settings))
         self._guesses[snapshot.uri] = _Guess(snapshot=snapshot, task=task)
         task.add_done_callback(lambda _: self._discard(snapshot.uri, task))
 
@@ -79,7 +81,7 @@ class Ahead:
 
 async def _quietly(completer: Completer, snapshot: Snapshot, settings: Settings) -> None:
     try:
-        if completer.has_been_written_out(snapshot, settings):
+        if completer.has_been_written_out(snapshot, settings) or completer.is_under_way(snapshot, settings):
             await completer.suggest(snapshot, settings, automatic=True)  # the answer waits in the completer's cache
         else:
             await completer.read_ahead(snapshot, settings)

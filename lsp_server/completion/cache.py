@@ -54,8 +54,7 @@ class TypedThroughCache:
         for answer in self._answers:
             if answer.settings != settings or (answer.automatic and not automatic):
                 continue
-            typed = _typed_since(answer.snapshot, snapshot)
-            if typed is None:
+            if not _may_fit(answer, snapshot) or (typed := typed_since(answer.snapshot, snapshot)) is None:
                 continue
             if typed == "" and not answer.suggestions:
                 return []
@@ -69,7 +68,8 @@ class TypedThroughCache:
         """Whether the document differs from what it was only by all of a suggestion, behind which the cursor stands."""
         return any(
             answer.settings == settings
-            and (typed := _typed_since(answer.snapshot, snapshot))
+            and _may_fit(answer, snapshot)
+            and (typed := typed_since(answer.snapshot, snapshot))
             and any(typed == suggestion.text for suggestion in answer.suggestions)
             for answer in self._answers
         )
@@ -79,7 +79,13 @@ class TypedThroughCache:
         self._answers = deque(kept, maxlen=CAPACITY)
 
 
-def _typed_since(then: Snapshot, now: Snapshot) -> str | None:
+def _may_fit(answer: _Answer, now: Snapshot) -> bool:
+    """A first look, before whole documents are compared: was a suggestion's start typed at the earlier cursor?"""
+    typed = now.text[answer.snapshot.offset : now.offset]
+    return not typed or any(suggestion.text.startswith(typed) for suggestion in answer.suggestions)
+
+
+def typed_since(then: Snapshot, now: Snapshot) -> str | None:
     """Text typed at the earlier cursor; None if anything else is different."""
     if now.uri != then.uri or now.offset < then.offset or now.cells_before != then.cells_before:
         return None

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lsp_server.completion.cache import Suggestion, TypedThroughCache
+from lsp_server.completion.flights import Flights
 from lsp_server.completion.rest import plain
+from lsp_server.completion.rules import ALL, Rules
 from lsp_server.completion.snapshot import Snapshot
-from lsp_server.completion.trim import is_single_line, trim
+from lsp_server.completion.syntax import Place, Syntax
+from lsp_server.completion.trim import Trimmer, is_single_line
 from lsp_server.completion.window import Encoder, Prompt, Windows
 from lsp_server.completion.workspace import Workspace, name_of
 from lsp_server.engine.api import (
@@ -59,12 +62,16 @@ class _Ask:
 class Completer:
     """Suggestions of one model for many documents."""
 
-    def __init__(self, *, engine: Engine, tokenizer: Encoder, prompts: PromptBuilder) -> None:
+    def __init__(self, *, engine: Engine, tokenizer: Encoder, prompts: PromptBuilder, rules: Rules = ALL) -> None:
         self._engine = engine
+        self._rules = rules
+        self._syntax = Syntax()
+        self._trimmer = Trimmer(self._syntax, rules)
         self._context_tokens = prompts.context_tokens
         self.workspace = Workspace(engine, tokenizer)
         self._windows = Windows(tokenizer=tokenizer, prompts=prompts)
         self._cache = TypedThroughCache()
+        self._flights = Flights()
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def suggest(self, snapshot: Snapshot, settings: Settings, automatic: bool) -> list[Suggestion]:
@@ -72,13 +79,26 @@ class Completer:
 
         Raises: EngineError when the engine cannot answer, CancelledError when a newer request took its place.
         """
-        if automatic and _in_word(snapshot):
+        if automatic and self._rules.not_in_words and _in_word(snapshot):
             return []
-        # The engine drops the older of two questions about a document; the menu and the ghost text may ask together.
+        if automatic and (flight := self._flights.find(snapshot, settings)) is not None:
+            await flight.wait()
+            known = self.known(snapshot, settings, automatic)
+            if known is not None:
+                return known
+        work = self._in_turn(snapshot, settings, automatic)
+        return await self._flights.start(snapshot, settings, automatic, work).wait()
+
+    async def _in_turn(self, snapshot: Snapshot, settings: Settings, automatic: bool) -> list[Suggestion]:
+        """The engine drops the older of two questions about a document; the menu and ghost text may ask together."""
         turn = self._turns.setdefault(snapshot.uri, asyncio.Lock())
         async with turn:
             known = self.known(snapshot, settings, automatic)
             return await self._ask(snapshot, settings, automatic) if known is None else known
+
+    def is_under_way(self, snapshot: Snapshot, settings: Settings) -> bool:
+        """Whether an answer that is being written now will fit an automatic question."""
+        return self._flights.find(snapshot, settings) is not None
 
     def known(self, snapshot: Snapshot, settings: Settings, automatic: bool) -> list[Suggestion] | None:
         """Suggestions that need no model; None when it has to be asked."""
@@ -89,6 +109,7 @@ class Completer:
 
         Raises: EngineError.
         """
+        self._syntax.prepare(snapshot)
         if not _in_word(snapshot) and self.known(snapshot, settings, True) is None:
             await self._engine.prefill(snapshot.uri, self.prompt(snapshot).ids)
 
@@ -103,15 +124,16 @@ class Completer:
     def forget(self, uri: str) -> None:
         """The document was closed."""
         self._windows.forget(uri)
+        self._syntax.forget(uri)
         self._cache.forget(uri)
 
     async def _ask(self, snapshot: Snapshot, settings: Settings, automatic: bool) -> list[Suggestion]:
         ask = _Ask(snapshot=snapshot, settings=settings, automatic=automatic)
         shown = self._cache.find(snapshot, settings, automatic=True) or []
         candidates = await self._candidates(ask)
-        found = _distinct([*shown, *(_suggestion(candidate, ask) for candidate in candidates)])
+        found = _distinct([*shown, *_ranked(self._suggestion(candidate, ask) for candidate in candidates)])
         if len(found) == 1 < settings.num_candidates and not automatic and settings.temperature == 0:
-            found = _distinct([*found, *await self._others(ask)])
+            found = _distinct([*found, *_ranked(await self._others(ask))])
         suggestions = found[: 1 if automatic else settings.num_candidates]
         if suggestions or all(candidate.finish_reason is not FinishReason.DEADLINE for candidate in candidates):
             self._cache.put(snapshot, settings, automatic=automatic, suggestions=tuple(suggestions))
@@ -123,7 +145,25 @@ class Completer:
             others = await self._request(ask, UNSURE_TEMPERATURE, ask.settings.num_candidates - 1)
         except EngineError:
             return []  # there is one
-        return [_suggestion(candidate, ask) for candidate in others]
+        return [self._suggestion(candidate, ask) for candidate in others]
+
+    def _suggestion(self, candidate: Candidate, ask: _Ask) -> Suggestion:
+        reason = candidate.finish_reason
+        text = self._trimmer.trim(
+            candidate.text,
+            ask.snapshot,
+            self._length(ask),
+            cut_short=reason in _CUT_SHORT,
+            is_beginning=reason is FinishReason.UNSURE,
+        )
+        if reason is FinishReason.UNSURE and len(text.strip()) < SHORTEST_BEGINNING:
+            text = ""
+        return Suggestion(text=text, mean_logprob=candidate.mean_logprob)
+
+    def _length(self, ask: _Ask) -> LengthMode:
+        """One line where more would tear the line apart, and in prose."""
+        is_prose = self._rules.lines_by_syntax and self._syntax.place(ask.snapshot) is not Place.CODE
+        return LengthMode.LINE if is_prose or is_single_line(ask.snapshot) else ask.settings.length
 
     async def _candidates(self, ask: _Ask) -> list[Candidate]:
         """Automatic: one. Explicit at temperature 0: the greedy one, and sampled ones behind it."""
@@ -145,7 +185,6 @@ class Completer:
 
     async def _request(self, ask: _Ask, temperature: float, num_candidates: int) -> list[Candidate]:
         settings = ask.settings
-        one_line = settings.length is LengthMode.LINE or is_single_line(ask.snapshot)
         prompt = self.prompt(ask.snapshot)
         room = self._context_tokens - len(prompt.ids)
         request = CompletionRequest(
@@ -160,12 +199,13 @@ class Completer:
                 max_new_tokens=min(settings.max_new_tokens, room),
                 num_candidates=num_candidates,
             ),
-            stop=StopRule.LINE if one_line else StopRule.BLOCK,
+            stop=StopRule.LINE if self._length(ask) is LengthMode.LINE else StopRule.BLOCK,
             least_probability=LEAST_PROBABILITY[settings.confidence] if ask.automatic else 0.0,
             line_prefix=_ends(plain(ask.snapshot.line_prefix)),
             deadline_ms=settings.deadline_ms,
         )
-        result = await _within(settings.deadline_ms / 1000 + _GRACE_SECONDS, self._engine.complete(request))
+        answer = self._engine.complete(request, self._flights.listener(ask.snapshot.uri))
+        result = await _within(settings.deadline_ms / 1000 + _GRACE_SECONDS, answer)
         return list(result.candidates)
 
     def _recall(self, ask: _Ask, prompt: Prompt) -> Recall | None:
@@ -190,20 +230,17 @@ async def _within(seconds: float, answer: Coroutine[Any, Any, CompletionResult])
         await asyncio.gather(task, return_exceptions=True)  # the engine has let go of it before anyone asks again
 
 
-def _suggestion(candidate: Candidate, ask: _Ask) -> Suggestion:
-    is_beginning = candidate.finish_reason is FinishReason.UNSURE
-    if is_beginning and len(candidate.text.strip()) < SHORTEST_BEGINNING:
-        return Suggestion(text="", mean_logprob=candidate.mean_logprob)
-    text = trim(candidate.text, ask.snapshot, ask.settings.length, cut_short=candidate.finish_reason in _CUT_SHORT)
-    return Suggestion(text=text, mean_logprob=candidate.mean_logprob)
+def _ranked(suggestions: Iterable[Suggestion]) -> list[Suggestion]:
+    """The surest first. None of them adds a syntax error: the trimmer has seen to that."""
+    return sorted(suggestions, key=lambda suggestion: -suggestion.mean_logprob)
 
 
 def _distinct(suggestions: Iterable[Suggestion]) -> list[Suggestion]:
-    """The first of each text, without empty ones."""
+    """The first of those that differ by no more than white space, without empty ones."""
     first: dict[str, Suggestion] = {}
     for suggestion in suggestions:
         if suggestion.text:
-            first.setdefault(suggestion.text, suggestion)
+            first.setdefault(" ".join(suggestion.text.split()), suggestion)
     return list(first.values())
 
 

@@ -1,26 +1,29 @@
 """Cuts a model's raw text to what should be inserted: ends it, and removes what the document already says.
 
-Pure text rules; knows no tokens. Model text has `\\n` line ends, the result has the document's.
+Knows no tokens. Model text has `\\n` line ends, the result has the document's.
 """
 
 from __future__ import annotations
 
 import re
 
+from lsp_server.completion.line_rest import within_string, without_line_suffix, without_spare_closers
+from lsp_server.completion.repetition import first_known_below, first_repeated
 from lsp_server.completion.rest import plain
+from lsp_server.completion.rules import ALL, Rules
 from lsp_server.completion.snapshot import Snapshot
+from lsp_server.completion.syntax import Syntax
 from lsp_server.model.blocks import block_end, line_end
 from lsp_server.settings import LengthMode
 
-_CLOSERS = {")": "(", "]": "[", "}": "{"}
-_QUOTES = "\"'`"
 _GARBAGE = re.compile(r"[\ufffd\x00-\x08\x0b-\x1f\x7f]")
 """Bytes that are no UTF-8, such as half a character where decoding stopped, and control characters."""
-_LOOP = re.compile(r"(.{3,}?)\1{4,}")
-"""The same few characters five times in a row. Source: Tabby's post-processing, which drops such a line from six on."""
-_LINES_BELOW = 20
-"""Lines under the cursor that a suggestion is compared with; longer repetitions do not occur."""
-_MOST_EQUAL_LINES = 3
+_CHARACTERS_AROUND = 2_000
+"""Of the text above and below that a suggestion is compared with; longer repetitions do not occur."""
+_MOST_CUTS = 3
+"""Shorter versions that the parser is shown: each costs up to a millisecond."""
+_DANGLING = re.compile(r"\s*(#.*|@[\w.]*(\(.*\))?|.*:)$")
+"""A last line that nothing follows: a comment, a decorator, the head of a block."""
 
 
 def is_single_line(snapshot: Snapshot) -> bool:
@@ -28,93 +31,82 @@ def is_single_line(snapshot: Snapshot) -> bool:
     return bool(snapshot.line_suffix.strip())
 
 
-def trim(text: str, snapshot: Snapshot, length: LengthMode, *, cut_short: bool) -> str:
-    """What to insert at the cursor; empty when nothing useful is left.
+class Trimmer:
+    """Trims by its rules."""
 
-    `cut_short`: the model was stopped by a limit, so its last line may be unfinished.
-    """
-    if (garbage := _GARBAGE.search(text)) is not None:
-        text, cut_short = text[: garbage.start()], True
-    text = _without_repeats(_complete_part(text, snapshot, length, cut_short=cut_short), plain(snapshot.line_prefix))
-    text = _without_lines_below(text, snapshot)
-    text = _within_string(text, plain(snapshot.line_prefix), plain(snapshot.line_suffix))
-    text = _without_line_suffix(text, plain(snapshot.line_suffix).strip()).rstrip()
-    return text.replace("\n", snapshot.line_end)
+    def __init__(self, syntax: Syntax, rules: Rules = ALL) -> None:
+        self._syntax, self._rules = syntax, rules
 
+    def trim(
+        self, text: str, snapshot: Snapshot, length: LengthMode, *, cut_short: bool, is_beginning: bool = False
+    ) -> str:
+        """What to insert at the cursor; empty when nothing useful is left.
 
-def _complete_part(text: str, snapshot: Snapshot, length: LengthMode, *, cut_short: bool) -> str:
-    if is_single_line(snapshot):
-        return text.split("\n", 1)[0]
-    end = line_end(text) if length is LengthMode.LINE else block_end(plain(snapshot.line_prefix), text)
-    if end is not None:
-        return text[:end]
-    head, _, _ = text.rpartition("\n")
-    return head if cut_short and head.strip() else text
+        `cut_short`: the model was stopped by a limit, so its last line may be unfinished.
+        `is_beginning`: it ends, perhaps within a line, where the model is not sure any more.
+        """
+        if (garbage := _GARBAGE.search(text)) is not None:
+            text, cut_short = text[: garbage.start()], True
+        raw = text
+        text = self._complete_part(text, snapshot, length, cut_short=cut_short)
+        text = self._without_known_lines(text, snapshot)
+        text = self._fitted(text, snapshot).rstrip()
+        is_unfinished = (cut_short or is_beginning) and text == raw.rstrip()
+        if self._rules.syntax and text:
+            text = self._sound_part(text, snapshot, is_unfinished=is_unfinished)
+        return text.replace("\n", snapshot.line_end)
 
+    def _complete_part(self, text: str, snapshot: Snapshot, length: LengthMode, *, cut_short: bool) -> str:
+        if is_single_line(snapshot):
+            return text.split("\n", 1)[0]
+        if length is LengthMode.LINE:
+            end = line_end(text)
+        else:
+            end = block_end(plain(snapshot.line_prefix), text) if self._rules.block_end else None
+        if end is not None:
+            return text[:end]
+        head, _, _ = text.rpartition("\n")
+        return head if cut_short and head.strip() else text
 
-def _without_repeats(text: str, line_prefix: str) -> str:
-    """A small model can fall into a loop: keep one of the lines it repeats, and no line that loops in itself."""
-    lines = (line_prefix + text).split("\n")
-    for number in range(len(lines)):
-        following = lines[number : number + _MOST_EQUAL_LINES]
-        if lines[number].strip() and len(following) == _MOST_EQUAL_LINES and len(set(following)) == 1:
-            return "\n".join(text.split("\n")[: number + 1])
-    for number, line in enumerate(text.split("\n")):
-        if any(len(set(loop[1])) > 1 for loop in _LOOP.finditer(line)):  # a ruler of dashes is none
-            return "\n".join(text.split("\n")[:number])
-    return text
-
-
-def _without_lines_below(text: str, snapshot: Snapshot) -> str:
-    """Cut where the rest only repeats the lines that follow the cursor, indentation included."""
-    below = [line.rstrip() for line in plain(snapshot.after[:10_000]).split("\n")[1:] if line.strip()][:_LINES_BELOW]
-    lines = (plain(snapshot.line_prefix) + text).split("\n")
-    for number in range(len(lines)):
-        tail = [line.rstrip() for line in lines[number:] if line.strip()]
-        if lines[number].strip() and tail == below[: len(tail)]:
-            return "" if number == 0 else "\n".join(text.split("\n")[:number])
-    return text
-
-
-def _within_string(text: str, line_prefix: str, line_suffix: str) -> str:
-    """In a string that is closed right of the cursor, only as far as the string goes."""
-    quote = line_suffix[:1]
-    if not quote or quote not in _QUOTES or line_prefix.count(quote) % 2 == 0:
+    def _without_known_lines(self, text: str, snapshot: Snapshot) -> str:
+        """Without the second round of a loop, and without what stands below."""
+        for is_on, find in ((self._rules.repetition, _first_repeated), (self._rules.lines_below, _first_below)):
+            number = find(text, snapshot) if is_on else None
+            if number is not None:
+                text = "\n".join(text.split("\n")[:number])
         return text
-    end = re.search(rf"(?<!\\){quote}", text)
-    return text if end is None else text[: end.start()]
+
+    def _fitted(self, text: str, snapshot: Snapshot) -> str:
+        """Between what stands left and right of the cursor."""
+        prefix, suffix = plain(snapshot.line_prefix), plain(snapshot.line_suffix)
+        if self._rules.brackets:
+            text = within_string(text, prefix, suffix, snapshot.language)
+            text = without_spare_closers(text, prefix, suffix.strip(), snapshot.language)
+        return without_line_suffix(text, suffix.strip()) if self._rules.line_suffix else text
+
+    def _sound_part(self, text: str, snapshot: Snapshot, *, is_unfinished: bool) -> str:
+        """As many of the text's lines as add no syntax error, up to the last few; the last one may want its end."""
+        quotes = self._syntax.string_end(snapshot)
+        if quotes:
+            return text.split(quotes, 1)[0].rstrip()
+        if is_unfinished and self._syntax.can_be_right(snapshot.accepting(snapshot.offset, text)):
+            return text
+        lines = text.split("\n")
+        ends = [number for number in range(len(lines), 0, -1) if lines[number - 1].strip()]
+        for number in (*ends[:_MOST_CUTS], *ends[-1:]):
+            part = "\n".join(lines[:number])
+            is_dangling = number > 1 and _DANGLING.fullmatch(lines[number - 1]) is not None
+            if part.strip() and not is_dangling and self._syntax.fits(snapshot, part):
+                return part
+        return "" if self._syntax.can_be_right(snapshot) else text
 
 
-def _without_line_suffix(text: str, rest: str) -> str:
-    """Drop from the suggestion's end what already stands right of the cursor."""
-    if not rest:
-        return text
-    closer = _unmatched_closer(text)
-    if closer is not None and text[closer] == rest[0]:
-        return text[:closer]
-    if rest[0] in _CLOSERS:
-        return text  # any closing bracket left in the text closes one that it opened itself
-    text = text.rstrip()
-    for size in range(min(len(text), len(rest)), 0, -1):
-        kept, overlap = text[:-size], text[-size:]
-        if overlap == rest[:size] and _is_duplicate(kept, overlap):
-            return kept
-    return text
+def _first_repeated(text: str, snapshot: Snapshot) -> int | None:
+    above = plain(snapshot.text[max(0, snapshot.offset - _CHARACTERS_AROUND) : snapshot.offset]).split("\n")
+    prefix = plain(snapshot.line_prefix)
+    return first_repeated((prefix + text).split("\n"), above[:-1])
 
 
-def _is_duplicate(kept: str, overlap: str) -> bool:
-    """Whether the overlap repeats the line's rest, rather than ending something that the suggestion began."""
-    if overlap[0] in _QUOTES:
-        return kept.count(overlap[0]) % 2 == 0
-    return not (overlap[0].isalnum() and kept[-1:].isalnum())
-
-
-def _unmatched_closer(text: str) -> int | None:
-    """Index of the first closing bracket that `text` does not open."""
-    opened: list[str] = []
-    for index, character in enumerate(text):
-        if character in _CLOSERS.values():
-            opened.append(character)
-        elif character in _CLOSERS and (not opened or opened.pop() != _CLOSERS[character]):
-            return index
-    return None
+def _first_below(text: str, snapshot: Snapshot) -> int | None:
+    below = plain(snapshot.text[snapshot.offset : snapshot.offset + _CHARACTERS_AROUND]).split("\n")
+    return first_known_below((plain(snapshot.line_prefix) + text).split("\n"), below[1:])

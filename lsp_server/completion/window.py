@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from lsp_server.completion.rest import Rest, plain
@@ -18,6 +19,8 @@ MAX_DOCUMENTS = 64
 _MOST_CHARACTERS_PER_TOKEN = 8
 """Text looked at for each token of budget; code has three to four, deep indentation more."""
 _ANCHOR_CHARACTERS = 64
+_REMEMBERED = 16
+"""Texts whose tokens are kept: the suffix stays while one types, and what is read ahead is asked for right after."""
 _PIECE_CHARACTERS = 256
 """More than the longest piece that is held back."""
 CLOSING_MARKS = ")]}\"'"
@@ -55,6 +58,7 @@ class Windows:
 
     def __init__(self, *, tokenizer: Encoder, prompts: PromptBuilder) -> None:
         self._tokenizer = tokenizer
+        self._tokens = lru_cache(maxsize=_REMEMBERED)(tokenizer.encode)
         self._prompts = prompts
         self._rest = Rest(tokenizer)
         self._windows: OrderedDict[str, _Window] = OrderedDict()
@@ -125,7 +129,7 @@ class Windows:
         return self._encode(snapshot.text[start : start + budget * _MOST_CHARACTERS_PER_TOKEN])[:budget]
 
     def _encode(self, text: str) -> list[int]:
-        return self._tokenizer.encode(plain(text))
+        return self._tokens(plain(text))
 
     def _remember(self, uri: str, window: _Window) -> None:
         self._windows[uri] = window

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from lsp_server.completion.cache import Suggestion
 from lsp_server.completion.completer import Completer
+from lsp_server.completion.pace import Pace
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.errors import DeviceFailedError, EngineLoadingError, ParrotletError
 from lsp_server.protocol.anticipation import Anticipation
@@ -39,6 +41,7 @@ class Answering:
         self._counters = counters
         self._notices = notices
         self._anticipation = anticipation
+        self.pace = Pace()
         self._running: dict[tuple[str, str], asyncio.Task[object]] = {}
 
     async def suggest(self, method: str, snapshot: Snapshot | None, *, automatic: bool) -> list[Suggestion]:
@@ -85,10 +88,12 @@ class Answering:
             known = completer.known(snapshot, settings, automatic)
             if known is not None:
                 return known
-            if automatic and settings.debounce_ms:
-                await asyncio.sleep(settings.debounce_ms / 1000)
+            if automatic and not completer.is_under_way(snapshot, settings):
+                await asyncio.sleep(self.pace.wait_seconds(settings.debounce_ms / 1000))
             self._anticipation.make_way(snapshot)
+            began = time.monotonic()
             suggestions = await completer.suggest(snapshot, settings, automatic)
+            self.pace.answered(time.monotonic() - began)
             self._notices.engine_works()
             return suggestions
         except EngineLoadingError:

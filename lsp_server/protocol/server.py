@@ -16,6 +16,7 @@ from pygls.protocol import default_converter
 
 from lsp_server import __version__
 from lsp_server.completion.completer import Completer
+from lsp_server.completion.snapshot import Snapshot
 from lsp_server.engine.api import Engine
 from lsp_server.errors import ParrotletError
 from lsp_server.protocol import items
@@ -189,14 +190,19 @@ def _add_lifecycle(server: ParrotletServer) -> None:
 
 
 def _add_anticipation(server: ParrotletServer) -> None:
+    def edited(snapshot: Snapshot | None) -> None:
+        if snapshot is not None:
+            server.answering.pace.typed()
+        server.anticipation.expect(snapshot)
+
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
         documents = server.protocol.documents()
-        server.anticipation.expect(documents.snapshot_after(params.text_document.uri, params.content_changes))
+        edited(documents.snapshot_after(params.text_document.uri, params.content_changes))
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
     def did_change_notebook(params: types.DidChangeNotebookDocumentParams) -> None:
-        server.anticipation.expect(server.protocol.documents().snapshot_after_cells(params.change))
+        edited(server.protocol.documents().snapshot_after_cells(params.change))
 
     @server.feature(CURSOR_NOTIFICATION)
     def cursor(params: Any) -> None:  # Any: not in the protocol, so untyped; pygls would hand `object` the server

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsp_server.errors import EvaluationError
-from lsp_server.figures import percentile
 from trainer.table import render_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trainer.simulate.pieces import Piece
-    from trainer.simulate.typist import Editor, Tally
+    from trainer.simulate.typist import Tally
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
@@ -29,12 +28,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], co
     parser.add_argument("--model", type=Path, metavar="DIR", help="(default: the embedded model)")
     parser.add_argument("--pieces", type=int, default=40, metavar="N", help="of 5 to 20 lines (default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="of pieces and typing (default: 0)")
+    parser.add_argument("--ablations", action="store_true", help="also what each rule is worth, switched off by itself")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.set_defaults(command=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     from trainer.evaluate.sources import read_sources
+    from trainer.simulate.figures import figures
     from trainer.simulate.pieces import draw_pieces
 
     if options.pieces < 1:
@@ -44,10 +45,13 @@ def _run(options: argparse.Namespace) -> None:
         raise EvaluationError("no file there is long enough to write a part of it: name more code")
     tallies = asyncio.run(_simulate(pieces, options.model, options.seed))
     sys.stdout.write(render_rows(_rows(tallies), right=tuple(range(1, 1 + len(tallies)))) + "\n")
+    outcomes = asyncio.run(_ablate(pieces, options.model, options.seed)) if options.ablations else {}
     if options.json is not None:
-        values = {name: {**asdict(tally), **_figures(tally)} for name, tally in tallies.items()}
+        values = {name: {**asdict(tally), **figures(tally)} for name, tally in tallies.items()}
         try:
-            options.json.write_text(json.dumps({"pieces": len(pieces), **values}, indent=2) + "\n", encoding="utf-8")
+            options.json.write_text(
+                json.dumps({"pieces": len(pieces), **values, **outcomes}, indent=2) + "\n", encoding="utf-8"
+            )
         except OSError as error:
             raise EvaluationError(f"--json {options.json} cannot be written: {error}") from error
 
@@ -55,42 +59,32 @@ def _run(options: argparse.Namespace) -> None:
 async def _simulate(pieces: Sequence[Piece], model: Path | None, seed: int) -> dict[str, Tally]:
     """By way to suggest."""
     from trainer.simulate.editors import CopyingEditor, lsp_editor
+    from trainer.simulate.figures import write_all
 
     arguments = () if model is None else ("--model", str(model))
     async with lsp_editor(arguments) as editor:
-        tallies = {"parrotlet": await _write_all(editor, pieces, seed, "writing with Parrotlet")}
-    tallies["copying"] = await _write_all(CopyingEditor(), pieces, seed, "writing with copies of the file")
+        tallies = {"parrotlet": await write_all(editor, pieces, seed, "writing with Parrotlet")}
+    tallies["copying"] = await write_all(CopyingEditor(), pieces, seed, "writing with copies of the file")
     return tallies
 
 
-async def _write_all(editor: Editor, pieces: Sequence[Piece], seed: int, what: str) -> Tally:
-    from tqdm import tqdm
+async def _ablate(pieces: Sequence[Piece], model: Path | None, seed: int) -> dict[str, Any]:  # Any: JSON
+    """Print the table; returns the figures."""
+    from trainer.simulate.ablation import ablate, rows
 
-    from trainer.simulate.typist import Tally, write
-
-    total = Tally()
-    for piece in tqdm(pieces, desc=what, unit="piece", delay=2):
-        total.add(await write(editor, piece, seed))
-    return total
-
-
-def _figures(tally: Tally) -> dict[str, Any]:  # Any: JSON
-    return {
-        "saved": tally.saved,
-        "completed": tally.completed,
-        "offers_per_100_keys": 100 * tally.num_offers / tally.keys if tally.keys else 0.0,
-        "right": tally.num_right / tally.num_offers if tally.num_offers else 0.0,
-        "wrong_per_right": tally.num_wrong / tally.num_right if tally.num_right else None,
-        "latency_p50_ms": percentile(tally.latencies_ms, 50),
-        "latency_p90_ms": percentile(tally.latencies_ms, 90),
-    }
+    outcomes = await ablate(pieces, model, seed)
+    table = rows(outcomes)
+    sys.stdout.write("\n" + render_rows(table, right=tuple(range(1, len(table[0])))) + "\n")
+    return {"ablations": {name: outcome.as_dict() for name, outcome in outcomes.items()}}
 
 
 def _rows(tallies: dict[str, Tally]) -> list[tuple[str, ...]]:
-    figures = {name: _figures(tally) for name, tally in tallies.items()}
+    from trainer.simulate.figures import figures
+
+    shares = {name: figures(tally) for name, tally in tallies.items()}
 
     def row(title: str, show: Any) -> tuple[str, ...]:  # Any: of a tally and its figures
-        return (title, *(show(tallies[name], figures[name]) for name in tallies))
+        return (title, *(show(tallies[name], shares[name]) for name in tallies))
 
     return [
         ("", *tallies),

@@ -13,6 +13,7 @@ from pygls.lsp.client import LanguageClient
 
 from lsp_server import __version__
 from lsp_server.errors import EvaluationError
+from lsp_server.settings import Settings
 from trainer.evaluate.baselines import copy
 from trainer.evaluate.tasks import Task
 from trainer.simulate.pieces import Piece
@@ -21,6 +22,8 @@ from trainer.simulate.typist import Shown
 READY_SECONDS = 60.0
 LEAVE_SECONDS = 5.0
 _POLL_SECONDS = 0.05
+WAIT_MS = Settings().debounce_ms
+"""That a server waits behind a key. Here it does not: it would take the typist, who never pauses, for a fast one."""
 
 
 class LspEditor:
@@ -69,7 +72,7 @@ class LspEditor:
         )
         items = answer.items if isinstance(answer, types.InlineCompletionList) else list(answer or ())
         text = str(items[0].insert_text) if items else ""
-        return Shown(text=text, latency_ms=1000 * (time.perf_counter() - began))
+        return Shown(text=text, latency_ms=WAIT_MS + 1000 * (time.perf_counter() - began))
 
     async def status(self) -> dict[str, object]:
         """What the server says of itself."""
@@ -99,7 +102,7 @@ async def lsp_editor(arguments: Sequence[str]) -> AsyncIterator[LspEditor]:
         await client.initialize_async(
             types.InitializeParams(
                 capabilities=types.ClientCapabilities(text_document=ghost_text),
-                initialization_options={"statistics": False},
+                initialization_options={"statistics": False, "debounceMs": 0},
             )
         )
         client.initialized(types.InitializedParams())

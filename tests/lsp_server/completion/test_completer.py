@@ -70,6 +70,26 @@ async def test_an_explicit_request_puts_the_greedy_text_before_sampled_ones(make
     assert [each.sampling.num_candidates for each in engine.requests] == [1, 3]
 
 
+async def test_candidates_that_differ_by_white_space_are_one(make_completer: MakeCompleter) -> None:
+    engine = answers("f(1,  2)\n", "f(1, 2)\n", "g\n")
+    found = await make_completer(engine).suggest(at_cursor("x =|"), Settings(temperature=1.0), False)
+    assert [each.text for each in found] == ["f(1,  2)", "g"]
+
+
+async def test_the_surest_candidate_is_first(make_completer: MakeCompleter) -> None:
+    """The engine ranks what it is asked for at once; greedy and sampled texts are asked for apart."""
+
+    class Unsure(FakeEngine):
+        async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
+            result = await super().complete(request, on_tokens)
+            lowered = [replace(each, mean_logprob=-5.0) for each in result.candidates]
+            return replace(result, candidates=tuple(lowered)) if request.sampling.greedy else result
+
+    engine = Unsure(lambda request, index: ["greedy\n" if request.sampling.greedy else "sampled\n"])
+    found = await make_completer(engine).suggest(at_cursor("x =|"), Settings(), False)
+    assert [each.text for each in found] == ["sampled", "greedy"]
+
+
 async def test_an_explicit_request_keeps_what_is_shown_in_front(make_completer: MakeCompleter) -> None:
     engine = answers("1\n", "2\n")
     completer = make_completer(engine)

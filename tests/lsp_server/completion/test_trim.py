@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lsp_server.completion.rules import ALL, Rules
 from lsp_server.completion.snapshot import Snapshot
-from lsp_server.completion.trim import trim
+from lsp_server.completion.syntax import Syntax
+from lsp_server.completion.trim import Trimmer
 from lsp_server.settings import LengthMode
 
 CASES = [
@@ -22,7 +24,7 @@ CASES = [
     ("f(|)", "a, b)\n", "a, b", "the closing bracket is already there"),
     ("f(|)", "g(a)", "g(a)", "a bracket the suggestion opened is its own"),
     ("f(|)", "g(a))", "g(a)", "of two closing brackets one is already there"),
-    ("f(|):", "a):\n    pass", "a", "the rest of the line is already there, lines below are not wanted"),
+    ("def f(|):", "a):\n    pass", "a", "the rest of the line is already there, lines below are not wanted"),
     ("f(|)", "x) -> int:", "x", "what follows the duplicated bracket would stand inside"),
     ("x = [|]", "1, 2]", "1, 2", "square brackets too"),
     ("x = [|]", "f(1)", "f(1)", "another kind of bracket is not compared"),
@@ -49,10 +51,26 @@ CASES = [
     ("x = |", "a + a + a + a", "a + a + a + a", "four times may be meant"),
     ("x = |", "a\ufffd", "a", "half a character at the end is dropped"),
     ("x = |", "abc\x00def\nx", "abc", "nothing behind a control character is trusted"),
+    ("x ) = |", "1", "1", "where the line is broken already, no text is to blame"),
+    ("x = |", ") 1", "", "an error that was not there"),
+    ("if x:|", "\n    a = 1\n    b = f(\n", "\n    a = 1", "the lines that are sound stay"),
+    ("if x:|", "\n    a = 1\n    if b:\n", "\n    a = 1", "the head of a block that nothing follows goes"),
+    ("|", "if x:", "if x:", "but where it is all there is"),
+    (
+        "def f():\n    return 1\n\n\n@a\n|",
+        "def f():\n    return 1\n\n\n@a\n",
+        "def f():\n    return 1",
+        "a decorator goes too",
+    ),
+    ('''"""Says\n|\n"""\n''', 'a ) b"""\nx = 1', "a ) b", "in a string only as far as it goes"),
     ("a\r\nif x:|\r\nb\r\n", "\n    y\n    z\n", "\r\n    y\r\n    z", "the document's line ends are kept"),
     ("a\rif x:|\rb\r", "\n    y\n    z\n", "\r    y\r    z", "even those of old"),
     ("    |\r\n    return x\r\n", "return x", "", "line ends do not hide a repetition"),
 ]
+
+
+def trim(raw: str, snapshot: Snapshot, length: LengthMode, *, cut_short: bool, rules: Rules = ALL) -> str:
+    return Trimmer(Syntax(), rules).trim(raw, snapshot, length, cut_short=cut_short)
 
 
 def at_cursor(document: str) -> Snapshot:
@@ -69,12 +87,30 @@ def test_trim(document: str, raw: str, result: str, reason: str) -> None:
     ("document", "raw", "result", "reason"),
     [
         ("x = |", "compute(a, ", "compute(a,", "half a line is better than none"),
+        ("x = |", "1 1 (", "", "but not one that cannot be ended well any more"),
         ("def f():|", "\n    a = 1\n    b = comp", "\n    a = 1", "whole lines are better than a half one more"),
         ("def f():|", "\n    a = comp", "\n    a = comp", "unless it is the only one"),
     ],
 )
 def test_an_answer_that_was_cut_short(document: str, raw: str, result: str, reason: str) -> None:
     assert trim(raw, at_cursor(document), LengthMode.BLOCK, cut_short=True) == result, reason
+
+
+@pytest.mark.parametrize(
+    ("document", "raw", "result", "reason"),
+    [
+        ("x = |", "self.", "self.", "a line may want its end"),
+        ("x = |", "compute(first,", "compute(first,", "and its brackets"),
+        ("if x:|", "\n    a = 1\n    b =", "\n    a = 1\n    b =", "the last of several, too"),
+        ("x = |", "1) +", "", "but what no end makes right is left out"),
+        ("if x:|", "\n    a = 1\n    a = 1\n    b =", "\n    a = 1", "what a rule has cut is no beginning any more"),
+    ],
+)
+def test_a_beginning_of_which_the_model_is_sure(document: str, raw: str, result: str, reason: str) -> None:
+    trimmer = Trimmer(Syntax())
+    assert trimmer.trim(raw, at_cursor(document), LengthMode.BLOCK, cut_short=False, is_beginning=True) == result, (
+        reason
+    )
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ LAYOUT = PromptLayout(context_tokens=1024, new_tokens=256, suffix_tokens=256)
 GPU_NEWS = "cuda:0 ran out of memory: the model runs on the CPU until the engine is started again"
 ANSWERS = {
     "add(": ["a, b", "x, y", "a, b"],
-    "def f():": ["\n    if x:\n        return y$\n    return 1\nprint(2)\n"],
+    "def f():": ["\n    if x:\n        return 'y$'\n    return 1\nprint(2)\n"],
     "result =": [" compute()\n", " other()\n", " third()\n"],
     "tail(": ["1, 2)"],
     "😀 = comp": ["ute()"],

@@ -17,7 +17,7 @@ async def test_ghost_text_has_an_empty_range_at_the_cursor(client: RawClient) ->
     client.open("def f():\n")
     response = await client.inline(0, 8)
     (item,) = response["result"]["items"]
-    assert item["insertText"] == "\n    if x:\n        return y$\n    return 1"
+    assert item["insertText"] == "\n    if x:\n        return 'y$'\n    return 1"
     assert item["range"] == {"start": {"line": 0, "character": 8}, "end": {"line": 0, "character": 8}}
 
 
@@ -29,7 +29,7 @@ async def test_an_explicit_request_gets_several_candidates_and_an_automatic_one_
 
 async def test_crlf_documents_get_crlf(client: RawClient) -> None:
     client.open("import os\r\ndef f():\r\n")
-    assert texts(await client.inline(1, 8)) == ["\r\n    if x:\r\n        return y$\r\n    return 1"]
+    assert texts(await client.inline(1, 8)) == ["\r\n    if x:\r\n        return 'y$'\r\n    return 1"]
 
 
 async def test_a_request_sees_the_document_as_it_was_when_it_arrived(client: RawClient) -> None:
@@ -208,7 +208,7 @@ async def test_neovim_gets_a_snippet_for_several_lines(start_client: StartClient
     client.open("def f():")
     (item,) = (await client.menu(0, 8))["result"]["items"]
     assert item["insertTextFormat"] == 2
-    assert item["textEdit"]["newText"] == "\n    if x:\n        return y\\$\n    return 1"
+    assert item["textEdit"]["newText"] == "\n    if x:\n        return 'y\\$'\n    return 1"
 
 
 async def test_the_selected_menu_item_is_extended(client: RawClient) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lsp_server.completion.rules import rule_names
 from lsp_server.model.bundle import Bundle
 from trainer.cli import main
 from trainer.simulate.editors import CopyingEditor, LspEditor, lsp_editor
@@ -34,6 +35,18 @@ def test_a_simulation_compares_the_model_with_copying(
     assert figures["parrotlet"]["plain_keys"] == figures["copying"]["plain_keys"] > 50
     assert figures["copying"]["saved"] > 0.05, "modules that are all alike"
     assert 0 < figures["parrotlet"]["keys"] <= figures["parrotlet"]["plain_keys"]
+
+
+def test_ablations_switch_each_rule_off(
+    project: Path, tiny_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+    command = ["simulate", str(project), "--model", str(tiny_bundle.path), "--pieces", "1", "--ablations"]
+    assert main([*command, "--json", str(file)]) == 0
+    assert "| without syntax " in capsys.readouterr().out
+    outcomes = json.loads(file.read_text())["ablations"]
+    assert list(outcomes) == ["all rules", *(f"without {name}" for name in rule_names())]
+    assert all(outcome["plain_keys"] > 50 for outcome in outcomes.values())
 
 
 async def test_the_editor_and_the_server_hold_the_same_text(tiny_bundle: Bundle) -> None:

@@ -1,0 +1,129 @@
+"""`make bench-suggestions`: what suggestions save somebody who types, what is wrong with them, and each rule's worth.
+
+The text is the held-out packages of the embedded model's recipe, as they are installed here: anyone can repeat it.
+The pieces are typed through the real server over LSP, beside copies of what the file says already; then in this
+process, with the pipeline's rules off one by one. At last what the pipeline takes in a file of 2,000 lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.heldout import heldout_documents
+from benchmarks.report import Figure, publish
+from lsp_server.completion.completer import Completer
+from lsp_server.completion.snapshot import Snapshot
+from lsp_server.engine.fake import FakeEngine
+from lsp_server.figures import percentile
+from lsp_server.model.opening import open_model
+from lsp_server.settings import Settings
+from trainer.simulate.ablation import Outcome, ablate, rows
+from trainer.simulate.editors import CopyingEditor, lsp_editor
+from trainer.simulate.figures import figures, write_all
+from trainer.simulate.pieces import Piece, draw_pieces
+from trainer.simulate.typist import Tally
+from trainer.table import render_rows
+
+LINES = 2000
+KEYS = 400
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.suggestions", description=__doc__)
+    parser.add_argument("--model", type=Path, help="a bundle (default: the embedded model)")
+    parser.add_argument("--pieces", type=int, default=60, help="of 5 to 20 lines")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-ablations", dest="ablations", action="store_false")
+    options = parser.parse_args(arguments)
+    asyncio.run(_run(options))
+
+
+async def _run(options: argparse.Namespace) -> None:
+    pieces = draw_pieces(heldout_documents(), options.pieces, options.seed)
+    typed, copied = await _simulate(pieces, options)
+    outcomes = await ablate(pieces, options.model, options.seed) if options.ablations else {}
+    if outcomes:
+        print(render_rows(rows(outcomes), right=tuple(range(1, 9))))
+    own_ms = await own_times(options.model)
+    notes = {
+        "pieces": len(pieces),
+        "typed": {**asdict(typed), **figures(typed)},
+        "ablations": {name: outcome.as_dict() for name, outcome in outcomes.items()},
+    }
+    publish("suggestions", [*_typed_lines(typed, copied), *_fault_lines(outcomes), *_time_lines(own_ms)], notes)
+
+
+async def _simulate(pieces: Sequence[Piece], options: argparse.Namespace) -> tuple[Tally, Tally]:
+    """With the server, and with copies of the open file."""
+    arguments = () if options.model is None else ("--model", str(options.model))
+    async with lsp_editor(arguments) as editor:
+        typed = await write_all(editor, pieces, options.seed, "writing with Parrotlet")
+    return typed, await write_all(CopyingEditor(), pieces, options.seed, "writing with copies of the file")
+
+
+async def own_times(model: Path | None) -> list[float]:
+    """Milliseconds of a key without the engine: the prompt, the parser, the trimming. The answer is there at once."""
+    opened = open_model(model)
+    engine = FakeEngine(lambda _request, _index: ["value_of_it = compute(first, second)\n"])
+    completer = Completer(engine=engine, tokenizer=opened.load_tokenizer(), prompts=opened.prompts)
+    head = "".join(
+        f"def function_{number}(first, second):\n    return first + second\n\n\n" for number in range(LINES // 8)
+    )
+    before, after = head + "def here(first, second):\n    ", "\n\n\n" + head
+    times = []
+    for key in ("result = other(first)\n    " * (KEYS // 26 + 1))[:KEYS]:
+        before += key
+        snapshot = Snapshot(uri="u", language="python", text=before + after, offset=len(before))
+        began = time.perf_counter()
+        await completer.read_ahead(snapshot, Settings())
+        await completer.suggest(snapshot, Settings(), automatic=True)
+        times.append(1000 * (time.perf_counter() - began))
+    return times
+
+
+def _typed_lines(typed: Tally, copied: Tally) -> list[Figure]:
+    ours, theirs = figures(typed), figures(copied)
+    peer = "copies of the file"
+    wrong = Figure(name="wrong offers for a right one", value=ours["wrong_per_right"] or 0.0, unit="", target=0.5)
+    return [
+        Figure(
+            name="keys saved",
+            value=100 * ours["saved"],
+            unit="%",
+            peer=peer,
+            peer_value=100 * theirs["saved"],
+            target=22,
+            higher_is_better=True,
+        ),
+        Figure(name="offers in 100 keys", value=ours["offers_per_100_keys"], unit=""),
+        wrong,
+        Figure(name="latency with the wait behind a key, p90", value=ours["latency_p90_ms"], unit="ms"),
+    ]
+
+
+def _fault_lines(outcomes: dict[str, Outcome]) -> list[Figure]:
+    if not outcomes:
+        return []
+    faults = outcomes["all rules"].faults
+    return [
+        Figure(name="offers that add a syntax error", value=100 * faults.share("num_broken"), unit="%", target=1),
+        Figure(name="offers that repeat the line's rest", value=100 * faults.share("num_suffix"), unit="%", target=0.5),
+        Figure(name="offers with the line below", value=100 * faults.share("num_below"), unit="%"),
+        Figure(name="offers with the line above", value=100 * faults.share("num_above"), unit="%"),
+    ]
+
+
+def _time_lines(own_ms: Sequence[float]) -> list[Figure]:
+    return [
+        Figure(name=f"the pipeline without the engine, {LINES:,} lines, p50", value=percentile(own_ms, 50), unit="ms"),
+        Figure(name="the same, p95", value=percentile(own_ms, 95), unit="ms", target=3),
+    ]
+
+
+if __name__ == "__main__":
+    main()
