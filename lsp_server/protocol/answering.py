@@ -11,7 +11,7 @@ import logging
 from lsp_server.completion.cache import Suggestion
 from lsp_server.completion.completer import Completer
 from lsp_server.completion.snapshot import Snapshot
-from lsp_server.errors import DeviceFailedError, EngineLoadingError, ParrotletError
+from lsp_server.errors import DeviceFailedError, EngineLoadingError, ModelChangedError, ParrotletError
 from lsp_server.protocol.anticipation import Anticipation
 from lsp_server.protocol.configuration import Configuration
 from lsp_server.protocol.counters import Counters
@@ -88,7 +88,7 @@ class Answering:
             if automatic and settings.debounce_ms:
                 await asyncio.sleep(settings.debounce_ms / 1000)
             self._anticipation.make_way(snapshot)
-            suggestions = await completer.suggest(snapshot, settings, automatic)
+            suggestions = await self._suggest(completer, snapshot, automatic=automatic)
             self._notices.engine_works()
             return suggestions
         except EngineLoadingError:
@@ -103,3 +103,15 @@ class Answering:
             self._counters.failed += 1
             log_defect("suggest", error)
         return []
+
+    async def _suggest(self, completer: Completer, snapshot: Snapshot, *, automatic: bool) -> list[Suggestion]:
+        """Where the user has just chosen another model, its answer."""
+        settings = self._configuration.settings
+        try:
+            return await completer.suggest(snapshot, settings, automatic)
+        except ModelChangedError:
+            await self._readiness.follow()
+            newer = self._readiness.completer
+            if newer is None or newer is completer:
+                raise
+            return await newer.suggest(snapshot, settings, automatic)

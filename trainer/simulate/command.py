@@ -26,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], co
         "simulate", parents=[common], help="type real files with suggestions on: what is saved"
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="folders, repositories, package:NAME")
-    parser.add_argument("--model", type=Path, metavar="DIR", help="(default: the embedded model)")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="(default: the one in use)")
     parser.add_argument("--pieces", type=int, default=40, metavar="N", help="of 5 to 20 lines (default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="of pieces and typing (default: 0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
