@@ -130,6 +130,8 @@ def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokeni
     if recipe.model.pretrained:
         tuning = asdict(recipe.tuning)
         tuning.pop("interpolation")  # of the export's
+        if recipe.tuning.method != "blocks":
+            tuning.pop("last_blocks")
         identity["tuning"] = {key: list(value) if isinstance(value, tuple) else value for key, value in tuning.items()}
     if recipe.tuning.replay_sources:
         identity["replay"] = read_index(run_dir / REPLAY / "packed")["content_hash"]
