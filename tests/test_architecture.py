@@ -169,6 +169,7 @@ MAY_IMPORT = {
     ),
     "trainer.network": ("trainer.config", "trainer.recurrent", "trainer.tuning", "lsp_server.model"),
     "trainer.fit.interruption": (),
+    "trainer.fit.clock": (),
     "trainer.folders": ("lsp_server.file_lock", "lsp_server.whole", "lsp_server.errors"),
     "trainer.conversion": ("trainer.conversion", "trainer.folders", "lsp_server.model", "lsp_server.errors"),
     "trainer.hub": ("lsp_server.model.bundle", "lsp_server.errors"),
@@ -176,6 +177,7 @@ MAY_IMPORT = {
     "trainer.fit.loop": (
         "trainer.fit.averaging",
         "trainer.fit.checkpoint",
+        "trainer.fit.clock",
         "trainer.config",
         "trainer.dataset",
         "trainer.fit.divergence",
@@ -225,6 +227,13 @@ MAY_IMPORT = {
     ),
     "trainer.ablation.variants": ("lsp_server.errors",),
     "trainer.ablation": ("trainer", "lsp_server.errors", "lsp_server.machine"),
+    "trainer.personal": (
+        "trainer",
+        "lsp_server.activity",
+        "lsp_server.library",
+        "lsp_server.model",
+        "lsp_server.errors",
+    ),
     "trainer.ladder": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.machine"),
     "trainer": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.__version__"),
 }

@@ -109,6 +109,23 @@ def list_work_tree(folder: Path, *, tracked_only: bool = False) -> list[str]:
     return sorted({os.fsdecode(name) for name in listing.split(b"\0") if name})
 
 
+def submodules(repository: Path) -> list[str]:
+    """The paths of the repositories that HEAD links to, whose files are not its own."""
+    done = _run(repository, "ls-tree", "-r", "-z", "--full-tree", "HEAD", check=False)
+    entries = filter(None, done.stdout.split(b"\0"))
+    return [os.fsdecode(entry.partition(b"\t")[2]) for entry in entries if entry.startswith(b"160000 ")]
+
+
+def is_shallow(repository: Path) -> bool:
+    """Whether older commits were left where it was cloned from."""
+    return _run(repository, "rev-parse", "--is-shallow-repository", check=False).stdout.strip() == b"true"
+
+
+def has_changes(repository: Path) -> bool:
+    """Whether tracked files differ from HEAD; a bare repository has none."""
+    return _run(repository, "diff", "--quiet", "--no-ext-diff", "--no-textconv", "HEAD", check=False).returncode == 1
+
+
 class BlobReader:
     """Reads blobs through one git process: `with BlobReader(repository) as read: read(file)`."""
 

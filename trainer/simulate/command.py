@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trainer.simulate.pieces import Piece
-    from trainer.simulate.typist import Editor, Tally
+    from trainer.simulate.typist import Tally
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
@@ -54,24 +54,12 @@ def _run(options: argparse.Namespace) -> None:
 
 async def _simulate(pieces: Sequence[Piece], model: Path | None, seed: int) -> dict[str, Tally]:
     """By way to suggest."""
-    from trainer.simulate.editors import CopyingEditor, lsp_editor
+    from trainer.simulate.editors import CopyingEditor
+    from trainer.simulate.trial import write_all, write_with_server
 
-    arguments = () if model is None else ("--model", str(model))
-    async with lsp_editor(arguments) as editor:
-        tallies = {"parrotlet": await _write_all(editor, pieces, seed, "writing with Parrotlet")}
-    tallies["copying"] = await _write_all(CopyingEditor(), pieces, seed, "writing with copies of the file")
+    tallies = {"parrotlet": await write_with_server(pieces, model, seed)}
+    tallies["copying"] = await write_all(CopyingEditor(), pieces, seed, "writing with copies of the file")
     return tallies
-
-
-async def _write_all(editor: Editor, pieces: Sequence[Piece], seed: int, what: str) -> Tally:
-    from tqdm import tqdm
-
-    from trainer.simulate.typist import Tally, write
-
-    total = Tally()
-    for piece in tqdm(pieces, desc=what, unit="piece", delay=2):
-        total.add(await write(editor, piece, seed))
-    return total
 
 
 def _figures(tally: Tally) -> dict[str, Any]:  # Any: JSON
