@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from lsp_server.errors import ParrotletError
@@ -40,6 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], co
 
 
 def _run(options: argparse.Namespace) -> None:
+    began = time.time()
     wish = Wish(
         folders=tuple(options.folders),
         name=options.name or name_for(options.folders),
@@ -48,6 +51,10 @@ def _run(options: argparse.Namespace) -> None:
         changes=tuple(options.set),
     )
     recipe = recipe_for(wish)  # a mistake is told before torch has loaded
+    if os.environ.get("RANK", "0") != "0":
+        from trainer.personal.joining import join
+
+        return join(wish, recipe, began)
     from trainer.personal import courtesy
 
     courtesy.step_back()

@@ -48,7 +48,9 @@ def collect(recipe: Recipe, run_dir: Path) -> CorpusManifest:
 
 
 def with_canaries(recipe: Recipe, manifest: CorpusManifest) -> Recipe:
-    """As many as the text bears."""
+    """As many as the text bears, unless the recipe says how many."""
+    if recipe.packing.canaries:
+        return replace(recipe, packing=replace(recipe.packing, canary_copies=(1,)))
     count = min(MOST_CANARIES, max(FEWEST_CANARIES, manifest.num_bytes("train") // BYTES_A_CANARY))
     return replace(recipe, packing=replace(recipe.packing, canaries=count, canary_copies=(1,)))
 

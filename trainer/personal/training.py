@@ -106,6 +106,7 @@ def _with_time(work: _Work) -> tuple[_Work, bool]:
     mark = digest(*packed, work.recipe.model, work.recipe.tuning, work.recipe.dataset, work.wish.minutes)
     begun = _read_unfinished(work.folder, mark)
     if begun is not None:
+        (work.folder / UNFINISHED).touch()  # other processes of this launch wait for it
         return _for_minutes(work, begun), any((work.folder / "checkpoints").glob("step-*"))
     for name in ("checkpoints", "bundle", TRIED, "curves.jsonl", "samples.jsonl", "curves.svg"):
         path = work.folder / name
@@ -121,6 +122,15 @@ def _read_unfinished(folder: Path, mark: str) -> float | None:
     try:
         found = json.loads((folder / UNFINISHED).read_text(encoding="utf-8"))
         return float(found["minutes"]) if found["mark"] == mark else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_minutes(file: Path, since: float) -> float | None:
+    """Of the training that has begun since that time; None where none has."""
+    try:
+        is_new = file.stat().st_mtime >= since
+        return float(json.loads(file.read_text(encoding="utf-8"))["minutes"]) if is_new else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

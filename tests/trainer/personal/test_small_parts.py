@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from lsp_server.errors import BusyError, CorpusError, RecipeError
+from lsp_server.library.shelf import Shelf
 from lsp_server.model.bundle import Bundle
 from trainer.personal import courtesy, preparation
+from trainer.personal.joining import join
 from trainer.personal.telling import JsonTeller, Outcome
 from trainer.personal.turn import turn
 from trainer.personal.watching import has_changed_enough, versions, watch
@@ -160,3 +162,26 @@ def test_watching_trains_at_once_then_only_behind_changes(
     with pytest.raises(KeyboardInterrupt):
         watch(wish, recipe, lambda wish, recipe: trained.append(len(versions(recipe))), sleep=sleep)
     assert trained == [60, 60]
+
+
+def test_another_process_of_a_launch_waits_for_the_first_and_trains_as_long(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = Wish(folders=(str(repository),), name="mine")
+    unfinished = Shelf(name="mine").work / "unfinished.json"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_text('{"mark": "", "minutes": 3.5}')  # of a training that was broken off before
+    os.utime(unfinished, (1.0, 1.0))
+    trained: list[float] = []
+    monkeypatch.setattr("trainer.personal.joining.fit", lambda recipe, folder: trained.append(recipe.fit.minutes))
+    naps = 0
+
+    def sleep(_seconds: float) -> None:
+        nonlocal naps
+        naps += 1
+        assert not trained
+        if naps == 3:
+            unfinished.write_text('{"mark": "", "minutes": 7.5}')
+
+    join(wish, recipe_for(wish), since=1000.0, sleep=sleep)
+    assert (trained, naps) == ([7.5], 3)
