@@ -12,8 +12,10 @@ from html import escape
 from importlib.resources import files
 
 from trainer.corpus.filters import SOURCES
+from trainer.evaluate.tasks import Kind
 from trainer.personal.findings import Example, Findings, examples
 from trainer.personal.gate import MOST_FORGOTTEN, forgotten, gained
+from trainer.personal.proof import KINDS, Worth
 
 _SHOWN_LINES = 4
 _GREY, _BLUE, _ORANGE = "#9aa3ad", "#1f5fa8", "#c44e1c"
@@ -52,9 +54,13 @@ def _figures(findings: Findings) -> str:
     before, after = findings.before, findings.after
     base, mix = findings.base, findings.mix
     rows = [
-        ("lines completed exactly", f"{before.exact('line'):.1%}", f"{after.exact('line'):.1%}", "more is better"),
-        ("blocks completed exactly", f"{before.exact('block'):.1%}", f"{after.exact('block'):.1%}", "more is better"),
-        ("keys saved by a typist", f"{before.typed.saved:.1%}", f"{after.typed.saved:.1%}", "more is better"),
+        *(_exact(kind, before, after) for kind in KINDS),
+        (
+            "keys saved by a typist",
+            f"{before.typed.saved:.1%}",
+            f"{after.typed.saved:.1%}",
+            f"of {after.typed.plain_keys:,}; more is better",
+        ),
         (
             "bits a byte, your code",
             f"{base.home_bits:.3f}",
@@ -72,6 +78,12 @@ def _figures(findings: Findings) -> str:
     return _table(("", "before", "after", ""), rows)
 
 
+def _exact(kind: Kind, before: Worth, after: Worth) -> tuple[str, str, str, str]:
+    count = after.kinds[kind].num_tasks if kind in after.kinds else 0
+    title, told = f"{kind}s completed exactly", f"of {count} that were tried; more is better"
+    return title, f"{before.exact(kind):.1%}", f"{after.exact(kind):.1%}", told
+
+
 def _bars(findings: Findings) -> str:
     """Shares of lines, blocks and keys, before beside after."""
     from matplotlib.figure import Figure
@@ -84,11 +96,12 @@ def _bars(findings: Findings) -> str:
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     axes = figure.subplots()
     places = range(len(names))
-    for offset, values, label, colour in ((0.2, pairs[0], "before", _GREY), (-0.2, pairs[1], "after", _BLUE)):
+    for offset, values, label, colour in ((-0.2, pairs[0], "before", _GREY), (0.2, pairs[1], "after", _BLUE)):
         drawn = axes.barh([place + offset for place in places], values, height=0.38, label=label, color=colour)
         axes.bar_label(drawn, fmt="%.1f", padding=3)
     axes.set(yticks=list(places), yticklabels=names, xlabel="%")
     axes.margins(x=0.12)
+    axes.invert_yaxis()
     axes.legend()
     return _svg(figure)
 
