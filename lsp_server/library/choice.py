@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lsp_server.errors import LibraryError
 from lsp_server.library.shelf import EMBEDDED_NAME, Shelf, models_folder
-from lsp_server.model.bundle import EMBEDDED
+from lsp_server.model.embedded import EMBEDDED
 from lsp_server.whole import write_whole
 
 _MOST_REMEMBERED = 50

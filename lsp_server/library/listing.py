@@ -8,7 +8,7 @@ from typing import Any
 
 from lsp_server.library.choice import Chosen, in_use
 from lsp_server.library.shelf import EMBEDDED_NAME, Shelf, Version, all_shelves
-from lsp_server.model.bundle import EMBEDDED
+from lsp_server.model.embedded import EMBEDDED
 
 
 def as_text() -> str:

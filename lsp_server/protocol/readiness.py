@@ -77,8 +77,11 @@ class Readiness:
             wanted = self._model_in_use()
             if (await self._engine.status()).model != str(wanted.resolve()):
                 await self._engine.reload(wanted)
-            if self._opened != wanted:
-                await self._open()
+            if self._opened == wanted:
+                return
+            await self._open()
+        for tell in self.on_ready:  # the new completer has read nothing yet
+            tell()
 
     async def reload(self) -> None:
         """Read the bundle again, here and in the engine."""

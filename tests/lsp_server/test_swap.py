@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent / "protocol"))
+sys.path.append(str(Path(__file__).parent / "protocol"))
 
 from raw_client import GHOST_TEXT_CLIENT, RawClient, texts
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lsp_server.library.shelf import Shelf, Version
-from lsp_server.model.bundle import EMBEDDED
+from lsp_server.model.embedded import named_model
 from lsp_server.model.opening import open_model
 from trainer.config import Recipe, digest
 from trainer.corpus import CorpusManifest
@@ -67,7 +67,7 @@ def train(wish: Wish, recipe: Recipe, teller: Teller, pause: Pause = courtesy.wa
     """
     began = time.monotonic()
     shelf = Shelf(name=wish.name)
-    base = EMBEDDED if wish.base == "embedded" else Path(wish.base).expanduser().resolve()
+    base = named_model(wish.base).resolve()
     with turn(wish.name):
         preparation.check_space(shelf.folder, open_model(base).weights_bytes)
         work = _Work(wish=wish, recipe=recipe, shelf=shelf, version=shelf.next_version(), base=base, began=began)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_server.errors import CorpusError
-from lsp_server.model.opening import open_model
+from lsp_server.model.embedded import named_model
 from trainer.config import Recipe
 from trainer.limits import require
 from trainer.overrides import overridden
@@ -84,4 +84,6 @@ def _budgets(base: str) -> dict[str, Any]:  # Any: TOML
 
 
 def _prompts(base: str) -> Any:  # Any: the budgets of either kind of model
-    return open_model(None if base == "embedded" else Path(base)).prompts
+    from lsp_server.model.opening import open_model  # tokenizers: a mistake in a recipe is told before it is loaded
+
+    return open_model(named_model(base)).prompts
