@@ -10,7 +10,7 @@ NEEDS_CUDA := $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_av
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug \
 	train-embedded ladder bench-model bench-int8 bench-engine bench-gpu bench-trainer bench-replay bench-drafts \
-	bench-recall bench-suggestions clean
+	bench-recall bench-suggestions bench-personal clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -101,6 +101,10 @@ bench-drafts: $(SETUP) ## what guessing ahead saves, and whether its constants s
 
 bench-trainer: $(SETUP) ## the trainer's stages beside their peers, on this machine
 	$(BIN)/python -m benchmarks.trainer
+
+bench-personal: $(SETUP) ## what training on REPOS="a b c" brings, by each way to tune: 10 minutes each, on a quiet machine
+	@test -n "$(REPOS)" || { echo 'name repositories: make bench-personal REPOS="~/code/a ~/code/b"' >&2; exit 1; }
+	$(BIN)/python -m benchmarks.personal $(REPOS)
 
 bench-replay: $(SETUP) ## how many keystrokes of a typing session find their prompt read already
 	$(BIN)/python -m benchmarks.replay

@@ -24,8 +24,9 @@ from lsp_server.model.opening import open_model
 from lsp_server.settings import Settings
 from trainer.simulate.ablation import Outcome, ablate, rows
 from trainer.simulate.editors import CopyingEditor, lsp_editor
-from trainer.simulate.figures import figures, write_all
+from trainer.simulate.figures import figures
 from trainer.simulate.pieces import Piece, draw_pieces
+from trainer.simulate.trial import write_all
 from trainer.simulate.typist import Tally
 from trainer.table import render_rows
 

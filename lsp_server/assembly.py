@@ -6,10 +6,12 @@ from pathlib import Path
 
 from lsp_server.completion.completer import Completer
 from lsp_server.completion.rules import ALL, Rules
+from lsp_server.considerate import ConsiderateEngine
 from lsp_server.engine.api import Engine
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.launcher import DEFAULT_IDLE_MINUTES
-from lsp_server.model.opening import open_model
+from lsp_server.library.choice import model_in_use
+from lsp_server.model.opening import open_model, prompt_format
 
 
 def make_engine(choice: EngineChoice, *, in_process: bool, idle_minutes: float = DEFAULT_IDLE_MINUTES) -> Engine:
@@ -27,6 +29,7 @@ def make_engine(choice: EngineChoice, *, in_process: bool, idle_minutes: float =
 
 
 def open_completer(model: Path | None, engine: Engine, rules: Rules = ALL) -> Completer:
-    """Raises: BundleError when the model cannot be used."""
-    opened = open_model(model)
+    """None is the model that the user has in use. Raises: BundleError when the model cannot be used."""
+    opened = open_model(model or model_in_use())
+    engine = ConsiderateEngine(engine, prompt_format(opened))
     return Completer(engine=engine, tokenizer=opened.load_tokenizer(), prompts=opened.prompts, rules=rules)

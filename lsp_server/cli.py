@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_bench(commands)
     _add_stats(commands)
+    _add_models(commands)
     return parser
 
 
@@ -112,12 +113,37 @@ def _add_stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_stats)
 
 
+def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("models", help="list your models; choose, go back to, share or delete one")
+    verbose = argparse.ArgumentParser(add_help=False)
+    verbose.add_argument("--verbose", action="store_true", help="show tracebacks")
+    parser.add_argument("--verbose", action="store_true", help="show tracebacks")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.set_defaults(run=_models, what=None)
+    actions = parser.add_subparsers(metavar="ACTION")
+    use = actions.add_parser("use", parents=[verbose], help="have a model answer, in every open window, at once")
+    use.add_argument("name", metavar="NAME[@VERSION]", help="`embedded` is the one inside the package")
+    actions.add_parser("back", parents=[verbose], help="have the model answer that did before").set_defaults(
+        what="back"
+    )
+    delete = actions.add_parser("delete", parents=[verbose], help="delete a model, and all text that it was trained on")
+    delete.add_argument("name", metavar="NAME")
+    share = actions.add_parser("share", parents=[verbose], help="write a model as one file, for others to add")
+    share.add_argument("name", metavar="NAME[@VERSION]")
+    share.add_argument("file", type=Path, metavar="FILE")
+    add = actions.add_parser("add", parents=[verbose], help="add a model that somebody shared, or a bundle's folder")
+    add.add_argument("file", type=Path, metavar="FILE")
+    add.add_argument("--name", required=True, metavar="NAME", help="what it is called here")
+    for name, action in (("use", use), ("delete", delete), ("share", share), ("add", add)):
+        action.set_defaults(what=name)
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         type=Path,
         metavar="FOLDER",
-        help="a bundle, or a model folder of the Hub's kind (default: the embedded model)",
+        help="a bundle, or a model folder of the Hub's kind (default: what `parrotlet models` says is in use)",
     )
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where the model runs (default: auto)")
     parser.add_argument(
@@ -135,6 +161,7 @@ def _add_logging(parser: argparse.ArgumentParser) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     from lsp_server.assembly import make_engine, open_completer
+    from lsp_server.library.choice import model_in_use
     from lsp_server.protocol.serve import serve
 
     _start_logging(options)
@@ -142,6 +169,7 @@ def _serve(options: argparse.Namespace) -> int:
     return serve(
         lambda: make_engine(choice, in_process=options.in_process),
         lambda engine: open_completer(choice.model, engine),
+        model_in_use if choice.model is None else None,
     )
 
 
@@ -216,6 +244,24 @@ def _stats(options: argparse.Namespace) -> int:
         except OSError as error:
             raise StatisticsError(f"--html {options.html} cannot be written: {error}") from error
     print(as_json(offers, options.days) if options.json else as_text(offers, options.days))  # noqa: T201
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    from lsp_server.library import choice, listing, parcel
+
+    if options.what is None:
+        print(listing.as_json() if options.json else listing.as_text())  # noqa: T201
+    elif options.what == "share":
+        parcel.write_parcel(choice.find(options.name).folder, options.file)
+        print(f"{options.file} holds {options.name}: `parrotlet models add` reads it")  # noqa: T201
+    elif options.what == "add":
+        version = parcel.add_parcel(options.file, options.name)
+        print(f"added as {options.name}@{version.number}: `parrotlet models use {options.name}` lets it answer")  # noqa: T201
+    else:
+        act = {"use": choice.use, "delete": choice.delete}.get(options.what)
+        chosen = act(options.name) if act is not None else choice.back()
+        print(f"in use: {chosen.title}")  # noqa: T201
     return 0
 
 

@@ -18,6 +18,7 @@ from lsp_server.assembly import make_engine
 from lsp_server.engine.api import Engine, EngineState, EngineStatus
 from lsp_server.engine.choice import EngineChoice
 from lsp_server.errors import ParrotletError
+from lsp_server.library.choice import model_in_use
 from lsp_server.model.bundle import Bundle
 from lsp_server.model.opening import open_model
 
@@ -52,7 +53,7 @@ def examine(choice: EngineChoice) -> Iterator[Finding]:
         _command,
         _memory,
         _kernel,
-        lambda: _model(choice.model),
+        lambda: _model(choice.model or model_in_use()),
         lambda: _device(choice.device),
         lambda: asyncio.run(_engine(choice)),
     )
@@ -122,7 +123,7 @@ def _kernel() -> Finding:
     return Finding(subject="kernel", health=Health.OK, detail=f"native int8, with {found[0]}")
 
 
-def _model(path: Path | None) -> Finding:
+def _model(path: Path) -> Finding:
     try:
         model = open_model(path)
     except ParrotletError as error:

@@ -11,9 +11,11 @@ ParrotletError
 ├── DivergenceError        a training run whose loss has left the numbers or jumped
 ├── EvaluationError        a model that cannot be judged: a benchmark file, or no sandbox for generated code
 ├── ExportError            a model that cannot be written in another form, or sent to the Hub
+├── LibraryError           a model of the user's that is not there, or cannot be kept
 └── EngineError            the engine could not answer
     ├── EngineUnavailableError   no engine process can be reached or started; asking again may help
     ├── EngineLoadingError       the model is still loading; asking again will help
+    ├── ModelChangedError        another model has taken the place of the one that was asked; open it, and ask again
     └── DeviceFailedError        the GPU failed, and the model runs on the CPU now; asking again will help
 """
 
@@ -66,6 +68,10 @@ class ExportError(ParrotletError):
     """A bundle cannot be written in another form, or not be sent."""
 
 
+class LibraryError(ParrotletError):
+    """A model of the user's is not there, or cannot be kept or deleted."""
+
+
 class StatisticsError(ParrotletError):
     """The figures of suggestions cannot be read or shown."""
 
@@ -80,6 +86,10 @@ class EngineUnavailableError(EngineError):
 
 class EngineLoadingError(EngineError):
     """The engine is there, but its model is still loading."""
+
+
+class ModelChangedError(EngineError):
+    """The question was written for another model than the one that is resident by now."""
 
 
 class DeviceFailedError(EngineError):

@@ -20,6 +20,7 @@ from trainer.ablation import command as ablation
 from trainer.corpus import provenance
 from trainer.corpus.command import add_arguments, build_from_options
 from trainer.ladder import command as ladder
+from trainer.personal import command as personal
 from trainer.plan.command import add_plan_command, add_plan_options, planned_recipe
 from trainer.simulate import command as simulate
 from trainer.tuning import interpolation
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     interpolation.add_parser(commands, common)
     simulate.add_parser(commands, common)
     provenance.add_parser(commands, common)
+    personal.add_parser(commands, common)
     return parser
 
 

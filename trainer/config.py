@@ -49,6 +49,8 @@ class PackingConfig:
     """That encode beside each other; 0 is one a core. The shards are the same for any number."""
     canaries: int = 0
     """Made-up secrets among the training text, by which `evaluate.memorised` measures what the model remembers."""
+    canary_copies: tuple[int, ...] = (1, 4, 16)
+    """How often a canary stands there, in turn."""
     train_share: float = 1.0
     """Share of the training documents that is used, drawn by their hashes: to see what half the data would do."""
 
@@ -56,6 +58,8 @@ class PackingConfig:
         _require("packing.shard_tokens", self.shard_tokens, 1024, None)
         _require("packing.processes", self.processes, 0, 1024)
         _require("packing.canaries", self.canaries, 0, 1000)
+        for copies in self.canary_copies or (0,):
+            _require("packing.canary_copies", copies, 1, 1000)
         _require("packing.train_share", self.train_share, 0.001, 1.0)
 
 

@@ -19,7 +19,7 @@ from lsp_server.errors import EngineUnavailableError
 from lsp_server.model.bundle import EMBEDDED
 from lsp_server.model.opening import content_hash
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Of the messages on the socket; any change of them changes it."""
 RUNTIME_FOLDER_VARIABLE = "PARROTLET_RUNTIME_DIR"
 APPLICATION = "parrotlet"
@@ -42,12 +42,15 @@ class EngineIdentity:
 
     @classmethod
     def of(cls, choice: EngineChoice) -> EngineIdentity:
-        """A model that cannot be read has an identity too, its engine says why."""
+        """A model that cannot be read has an identity too, its engine says why.
+
+        The engine of whoever named no model follows the user's choice, so it is another one than that of any folder.
+        """
         path = (EMBEDDED if choice.model is None else choice.model).expanduser().resolve()
         return cls(
             protocol_version=PROTOCOL_VERSION,
             package_version=lsp_server.__version__,
-            bundle=str(path),
+            bundle="" if choice.model is None else str(path),
             manifest_hash=content_hash(path),
             device=choice.device,
             threads=choice.threads,

@@ -99,6 +99,8 @@ class CompletionRequest:
     """Text left of the cursor on its line; the stop rules need its indentation."""
     deadline_ms: int | None = None
     """Answer with what there is after this time, counted from receipt in the engine."""
+    prompt_format: str = ""
+    """What the ids were made by (`model.opening.prompt_format`): another model must not read them. Empty asks any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,7 @@ class Engine(Protocol):
 
         Raises:
             EngineLoadingError: the model is still loading.
+            ModelChangedError: the resident model is asked in another format than the request's.
             PromptError: the prompt is empty, too long, or holds an id outside the vocabulary.
             asyncio.CancelledError: cancelled by the caller, or superseded by a newer request of the same document.
         """

@@ -17,7 +17,7 @@ class EngineChoice:
     """Those who chose the same share one engine process."""
 
     model: Path | None = None
-    """None is the embedded model."""
+    """None is the one that the user has in use, whichever that is at the time."""
     device: str = "auto"
     threads: int | None = None
     """Of the CPU; None leaves a core to the editor."""

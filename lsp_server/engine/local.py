@@ -13,6 +13,7 @@ from lsp_server.engine.choice import EngineChoice
 from lsp_server.engine.job import LoadModel, Model
 from lsp_server.engine.memory import resident_bytes
 from lsp_server.engine.worker import Worker
+from lsp_server.library.choice import model_in_use
 from lsp_server.recall.collections import Collections
 
 STOP_SECONDS = 2.0
@@ -106,6 +107,7 @@ def _loader(choice: EngineChoice, collections: Collections) -> Callable[[Path | 
     def load(bundle: Path | None) -> Model:
         from lsp_server.engine.resident import ResidentModel  # torch: a second's import, off the event loop
 
-        return ResidentModel.load(bundle, choice.device, choice.threads, choice.backend, collections)
+        folder = bundle or model_in_use()
+        return ResidentModel.load(folder, choice.device, choice.threads, choice.backend, collections)
 
     return load

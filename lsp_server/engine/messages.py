@@ -117,6 +117,7 @@ def request_from_json(message: Message) -> CompletionRequest:
         least_probability=take(message, "least_probability", float),
         line_prefix=take(message, "line_prefix", str),
         deadline_ms=take_optional(message, "deadline_ms", int),
+        prompt_format=take(message, "prompt_format", str),
     )
 
 

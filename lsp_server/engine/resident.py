@@ -21,9 +21,9 @@ from lsp_server.engine.decoding import Decoding, check_prompt, prefill
 from lsp_server.engine.device import choose_device, is_failure, release_memory, what_happened
 from lsp_server.engine.healing import Healer
 from lsp_server.engine.slots import DEFAULT_CACHE_BYTES, SlotPool
-from lsp_server.errors import DeviceFailedError, EngineError, ParrotletError
+from lsp_server.errors import DeviceFailedError, EngineError, ModelChangedError, ParrotletError
 from lsp_server.model.ngrams import NgramTable
-from lsp_server.model.opening import open_model
+from lsp_server.model.opening import open_model, prompt_format
 from lsp_server.model.spelling import Spellings
 from lsp_server.recall.collections import Collections
 from lsp_server.recall.recollection import Recollection
@@ -56,8 +56,13 @@ class ResidentModel:
         drafts: NgramTable | None = None,
         collections: Collections | None = None,
         open_on_cpu: OpenBackend | None = None,
+        prompt_format: str = "",
     ) -> None:
-        """`open_on_cpu` takes over when the device fails; None where the model is on the CPU."""
+        """`open_on_cpu` takes over when the device fails; None where the model is on the CPU.
+
+        `prompt_format`: of the ids that it reads; empty reads any.
+        """
+        self._prompt_format = prompt_format
         self.name = name
         self.message = ""
         self._drafts = drafts
@@ -100,6 +105,7 @@ class ResidentModel:
             drafts=drafts,
             collections=collections,
             open_on_cpu=None if backend.device == "cpu" else open_on_cpu,
+            prompt_format=prompt_format(source),
         )
         model.message, model._has_moved = message, bool(message)
         return model
@@ -119,12 +125,13 @@ class ResidentModel:
     def complete(
         self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None = None
     ) -> Generator[AnySpans, list[Tensor], CompletionResult]:
-        """Raises: PromptError, EngineError."""
+        """Raises: ModelChangedError, PromptError, EngineError."""
         return (yield from self._watched(self._complete(request, received_at, on_tokens)))
 
     def _complete(
         self, request: CompletionRequest, received_at: float, on_tokens: OnTokens | None
     ) -> Generator[AnySpans, list[Tensor], CompletionResult]:
+        self._check_format(request)
         check_prompt(self._backend, request.prompt_ids)
         with self._slots.use(request.document) as slot:
             decoding = Decoding(
@@ -150,6 +157,12 @@ class ResidentModel:
             index=self._collections.index_of(recall.collection),
             own_name=recall.own_name,
         )
+
+    def _check_format(self, request: CompletionRequest) -> None:
+        """Raises: ModelChangedError."""
+        wanted = request.prompt_format
+        if wanted and self._prompt_format and wanted != self._prompt_format:
+            raise ModelChangedError(f"{self.name} is in use by now, which reads other tokens: ask again")
 
     def prefill(self, document: str, prompt_ids: tuple[int, ...]) -> Generator[AnySpans, list[Tensor], None]:
         """Raises: PromptError, EngineError."""

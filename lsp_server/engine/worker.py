@@ -15,11 +15,13 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lsp_server.engine.api import CompletionRequest, CompletionResult, EngineState, EngineStatus, OnTokens
 from lsp_server.engine.job import Job, LoadModel, Model, reject, resolve
+from lsp_server.engine.replacement import Replacement, read_model
 from lsp_server.errors import DeviceFailedError, EngineError, EngineLoadingError, EngineUnavailableError, ParrotletError
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ class Worker:
         self._changed = threading.Condition()  # guards everything below
         self._completions: OrderedDict[str, Job] = OrderedDict()
         self._prefills: OrderedDict[str, Job] = OrderedDict()
-        self._reloads: deque[tuple[Path | None, Future[None]]] = deque()
+        self._replacements: deque[Replacement] = deque()
         self._forgotten: deque[str] = deque()
         self._running: OrderedDict[str, Job] = OrderedDict()
         self._prefilling: Job | None = None
@@ -108,13 +110,16 @@ class Worker:
         return job.future
 
     def reload(self, bundle: Path | None) -> Future[None]:
-        """Replace the model between two requests; None reads the current bundle again. On failure the old one stays."""
-        future: Future[None] = Future()
+        """Replace the model between two requests; None reads the current bundle again. On failure the old one stays.
+
+        The new one is read beside the old, which goes on answering meanwhile.
+        """
+        replacement = Replacement(bundle)
         with self._changed:
             self._check_not_stopped()
-            self._reloads.append((bundle, future))
+            self._replacements.append(replacement)
             self._changed.notify_all()
-        return future
+        return replacement.future
 
     def forget(self, document: str) -> None:
         """Drop a document's cache slot, when its editor has left."""
@@ -141,7 +146,7 @@ class Worker:
     @property
     def num_queued(self) -> int:
         with self._changed:
-            return len(self._completions) + len(self._prefills) + len(self._reloads)
+            return len(self._completions) + len(self._prefills) + len(self._replacements)
 
     def _check_ready(self) -> None:
         self._check_not_stopped()
@@ -162,7 +167,7 @@ class Worker:
     # Called in the worker's thread
 
     def _run(self) -> None:
-        self._load(self._bundle)
+        self._take(read_model(self._load_model, self._bundle), self._bundle)
         while (task := self._next_task()) is not None:
             try:
                 task()
@@ -181,12 +186,15 @@ class Worker:
                 if self._forgotten:
                     document = self._forgotten.popleft()
                     return lambda: self._model.forget(document) if self._model else None
-                if self._reloads and not self._running:  # a request is answered by the model it began with
-                    self._let_go_of_prefill()
-                    bundle, future = self._reloads.popleft()
-                    return lambda: self._reload(bundle, future)
-                if not self._reloads:
+                new = self._replacements[0] if self._replacements else None
+                if new is not None and not new.is_begun:
+                    self._read_beside(new)
+                if new is None or new.found is None:
                     self._admit()
+                elif not self._running:  # a request is answered by the model it began with
+                    self._let_go_of_prefill()
+                    self._replacements.popleft()
+                    return partial(self._swap, new)
                 if self._running or self._prefilling is not None:
                     return self._advance
                 self._changed.wait()
@@ -221,28 +229,33 @@ class Worker:
         prefill = [] if self._prefilling is None else [self._prefilling]
         return [*self._running.values(), *prefill]
 
-    def _load(self, bundle: Path | None) -> Exception | None:
-        """Load a model; returns what went wrong, and then keeps the model there was."""
-        try:
-            model = self._load_model(bundle)
-        except Exception as error:  # a missing library and a full memory are reported like a damaged bundle
-            if not isinstance(error, ParrotletError):
-                logger.exception("the model could not be loaded")
+    def _read_beside(self, replacement: Replacement) -> None:
+        def keep(found: Model | Exception) -> None:
             with self._changed:
-                if self._model is None:
-                    self._state, self._message = EngineState.FAILED, _one_line(error)
-            return error
-        with self._changed:
-            self._model, self._bundle = model, bundle
-            self._state, self._message = EngineState.READY, ""
-        return None
+                replacement.found = found
+                self._changed.notify_all()
 
-    def _reload(self, bundle: Path | None, future: Future[None]) -> None:
-        error = self._load(self._bundle if bundle is None else bundle)
-        if error is None:
-            resolve(future, None)
+        replacement.read(self._load_model, self._folder_of(replacement), keep)
+
+    def _swap(self, replacement: Replacement) -> None:
+        """The old model goes, and all its caches with it; where the new one could not be read, it stays."""
+        assert replacement.found is not None
+        self._take(replacement.found, self._folder_of(replacement))
+        if isinstance(replacement.found, Exception):
+            reject(replacement.future, _shown(replacement.found))
         else:
-            reject(future, _shown(error))
+            resolve(replacement.future, None)
+
+    def _folder_of(self, replacement: Replacement) -> Path | None:
+        return self._bundle if replacement.bundle is None else replacement.bundle
+
+    def _take(self, found: Model | Exception, bundle: Path | None) -> None:
+        with self._changed:
+            if not isinstance(found, Exception):
+                self._model, self._bundle = found, bundle
+                self._state, self._message = EngineState.READY, ""
+            elif self._model is None:
+                self._state, self._message = EngineState.FAILED, _one_line(found)
 
     def _advance(self) -> None:
         """One pass for all running jobs; a prefill stands still while there are completions."""
@@ -323,10 +336,10 @@ class Worker:
     def _reject_all(self) -> None:
         with self._changed:
             jobs = [*self._completions.values(), *self._prefills.values()]
-            futures = [job.future for job in jobs] + [future for _, future in self._reloads]
+            futures = [job.future for job in jobs] + [each.future for each in self._replacements]
             self._completions.clear()
             self._prefills.clear()
-            self._reloads.clear()
+            self._replacements.clear()
         for future in futures:
             reject(future, EngineUnavailableError("the engine is shutting down: ask again to start a new one"))
 

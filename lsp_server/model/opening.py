@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lsp_server.model.bundle import EMBEDDED, MANIFEST, Bundle, open_bundle
+from lsp_server.model.bundle import EMBEDDED, MANIFEST, TOKENIZER, Bundle, open_bundle
 from lsp_server.model.hub_folder import HubModel, open_hub_model
 
 
@@ -19,6 +19,13 @@ def open_model(path: Path | None = None) -> Bundle | HubModel:
     if (folder / MANIFEST).exists() or not folder.is_dir():
         return open_bundle(folder)
     return open_hub_model(folder)
+
+
+def prompt_format(model: Bundle | HubModel) -> str:
+    """The same for models that read the same ids in the same layout: one may answer what the other was asked."""
+    state = hashlib.sha256((model.path / TOKENIZER).read_bytes())
+    state.update(repr(model.prompts).encode())
+    return state.hexdigest()[:16]
 
 
 def content_hash(folder: Path) -> str:

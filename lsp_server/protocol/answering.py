@@ -13,7 +13,7 @@ from lsp_server.completion.cache import Suggestion
 from lsp_server.completion.completer import Completer
 from lsp_server.completion.pace import Pace
 from lsp_server.completion.snapshot import Snapshot
-from lsp_server.errors import DeviceFailedError, EngineLoadingError, ParrotletError
+from lsp_server.errors import DeviceFailedError, EngineLoadingError, ModelChangedError, ParrotletError
 from lsp_server.protocol.anticipation import Anticipation
 from lsp_server.protocol.configuration import Configuration
 from lsp_server.protocol.counters import Counters
@@ -92,7 +92,7 @@ class Answering:
                 await asyncio.sleep(self.pace.wait_seconds(settings.debounce_ms / 1000))
             self._anticipation.make_way(snapshot)
             began = time.monotonic()
-            suggestions = await completer.suggest(snapshot, settings, automatic)
+            suggestions = await self._suggest(completer, snapshot, automatic=automatic)
             self.pace.answered(time.monotonic() - began)
             self._notices.engine_works()
             return suggestions
@@ -108,3 +108,15 @@ class Answering:
             self._counters.failed += 1
             log_defect("suggest", error)
         return []
+
+    async def _suggest(self, completer: Completer, snapshot: Snapshot, *, automatic: bool) -> list[Suggestion]:
+        """Where the user has just chosen another model, its answer."""
+        settings = self._configuration.settings
+        try:
+            return await completer.suggest(snapshot, settings, automatic)
+        except ModelChangedError:
+            await self._readiness.follow()
+            newer = self._readiness.completer
+            if newer is None or newer is completer:
+                raise
+            return await newer.suggest(snapshot, settings, automatic)

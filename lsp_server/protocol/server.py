@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
@@ -48,7 +49,11 @@ class ParrotletServer(LanguageServer):
     protocol: ParrotletProtocol
 
     def __init__(
-        self, engine: Engine, open_completer: Callable[[], Completer], statistics: StatisticsStore | None
+        self,
+        engine: Engine,
+        open_completer: Callable[[], Completer],
+        statistics: StatisticsStore | None,
+        model_in_use: Callable[[], Path] | None,
     ) -> None:
         super().__init__(
             "parrotlet",
@@ -64,7 +69,7 @@ class ParrotletServer(LanguageServer):
         self.counters = Counters()
         self.notices = Notices(self)
         self.configuration = Configuration(self, self.notices)
-        self.readiness = Readiness(self, engine, open_completer, self.notices)
+        self.readiness = Readiness(self, engine, open_completer, self.notices, model_in_use)
         self.anticipation = Anticipation(readiness=self.readiness, configuration=self.configuration)
         self.answering = Answering(
             readiness=self.readiness,
@@ -137,10 +142,16 @@ class ParrotletServer(LanguageServer):
 
 
 def build_server(
-    engine: Engine, open_completer: Callable[[], Completer], statistics: StatisticsStore | None = None
+    engine: Engine,
+    open_completer: Callable[[], Completer],
+    statistics: StatisticsStore | None = None,
+    model_in_use: Callable[[], Path] | None = None,
 ) -> ParrotletServer:
-    """A server for one editor window; `statistics` is where it writes what became of its suggestions."""
-    server = ParrotletServer(engine, open_completer, statistics)
+    """A server for one editor window; `statistics` is where it writes what became of its suggestions.
+
+    `model_in_use` tells which model the user has chosen, and is asked again and again; None where it is fixed.
+    """
+    server = ParrotletServer(engine, open_completer, statistics, model_in_use)
     _add_lifecycle(server)
     _add_anticipation(server)
     _add_completion(server)

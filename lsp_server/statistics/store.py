@@ -7,7 +7,6 @@ nothing else: it is logged once.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +14,12 @@ from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
-import platformdirs
-
+from lsp_server.data_folder import data_folder
 from lsp_server.errors import StatisticsError
 from lsp_server.statistics.offer import Offer, Outcome
 
 logger = logging.getLogger(__name__)
 
-FOLDER_VARIABLE = "PARROTLET_DATA_DIR"
 FORMAT_VERSION = 1
 _BUSY_SECONDS = 5.0
 _COLUMNS = tuple(entry.name for entry in fields(Offer))
@@ -38,9 +35,7 @@ create table if not exists offers (
 
 def default_file() -> Path:
     """Where the figures of this user are."""
-    override = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(override).expanduser() if override else Path(platformdirs.user_data_dir("parrotlet", appauthor=False))
-    return folder / "statistics.sqlite"
+    return data_folder() / "statistics.sqlite"
 
 
 class StatisticsStore:

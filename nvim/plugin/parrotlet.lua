@@ -28,3 +28,17 @@ end, {
     return require('parrotlet.commands').names(typed)
   end,
 })
+
+vim.api.nvim_create_user_command('ParrotletTrain', function(command)
+  local training = require('parrotlet.training')
+  if command.bang then
+    return training.stop()
+  end
+  training.train(command.fargs, command.count > 0 and command.count or nil)
+end, {
+  nargs = '*',
+  bang = true,
+  count = 0,
+  complete = 'dir',
+  desc = 'Train a model on these folders, or on the working folder',
+})

@@ -99,7 +99,7 @@ def check_size(config: CorpusConfig, accounts: Accounts, sources: Iterable[Sourc
         f"the corpus has {num_documents} documents to train on, fewer than {config.min_documents}; "
         f"looked at {', '.join(config.sources)} for {' '.join(config.extensions)} files; "
         f"left out: {', '.join(reasons) or 'nothing, there are none'}; "
-        "add sources or relax the recipe's [corpus]"
+        "name more of your code, or relax the recipe's [corpus]"
     )
 
 

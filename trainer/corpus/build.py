@@ -32,7 +32,7 @@ from trainer.corpus.report import write_report
 from trainer.corpus.reserved import is_reserved_source, normalise
 from trainer.corpus.selection import select
 from trainer.corpus.shards import plan_shards
-from trainer.corpus.source import Source
+from trainer.corpus.source import Lookup, Source
 from trainer.corpus.sources import find_all
 from trainer.corpus.units import UNIT_BYTES, Unit, cut
 from trainer.corpus.work import JudgeUnit, ShardPlan, write_shard
@@ -126,7 +126,14 @@ def resolve_sources(config: CorpusConfig, out: Path | None = None) -> list[Sourc
     if not config.sources:
         raise CorpusError("the corpus has no sources: name folders, git repositories, stdlib or package:NAME")
     cache = (out or Path("corpus")).with_name(f".{(out or Path('corpus')).name}.cache")
-    return find_all(config.sources, cache=cache, since=config.heldout_after)
+    lookup = Lookup(
+        cache=cache,
+        since=config.heldout_after,
+        latest_share=config.heldout_share if config.heldout_latest else 0.0,
+        extensions=config.extensions,
+        tracked_only=config.tracked_only,
+    )
+    return find_all(config.sources, lookup)
 
 
 def inputs_digest(config: CorpusConfig, out: Path | None = None) -> str:

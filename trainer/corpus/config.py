@@ -56,8 +56,12 @@ class CorpusConfig:
     """Names of sources, or `owner/name` of repositories, that are held out whole."""
     heldout_after: str = ""
     """A date, as 2025-01-31: what a git repository changed since then is held out."""
+    heldout_latest: bool = False
+    """Whether `heldout_share` of each git repository is what its newest commits touched, and files elsewhere."""
     heldout_share: float = 0.05
-    """Share held out when neither of the two above is set: whole repositories where they are small enough."""
+    """Share held out when none of the three above is set: whole repositories where they are small enough."""
+    tracked_only: bool = False
+    """Whether of a folder inside a work tree only what git tracks comes in, and not what it would track, too."""
     min_documents: int = 1
     """Fewer training documents than this is an error."""
     text_column: str = ""
@@ -88,6 +92,9 @@ class CorpusConfig:
             raise RecipeError('corpus.extensions is empty: name at least one, such as [".py"]')
 
     def _check_heldout(self) -> None:
+        if self.heldout_latest and (self.heldout_after or self.heldout_sources):
+            other = "heldout_after" if self.heldout_after else "heldout_sources"
+            raise RecipeError(f"corpus.heldout_latest and corpus.{other} are both set: keep one of them")
         if not self.heldout_after:
             return
         try:

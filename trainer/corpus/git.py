@@ -92,10 +92,38 @@ def changed_since(repository: Path, commit: str, date: str) -> frozenset[str]:
     return frozenset(os.fsdecode(name).lstrip("\n") for name in listing.split(b"\0") if name)
 
 
-def list_work_tree(folder: Path) -> list[str]:
+def newest_commits(repository: Path, commit: str, most: int) -> list[frozenset[str]]:
+    """The files that each of the last commits touched, the newest commit first; merges by themselves touch none."""
+    mark = "\x01"
+    options = ["--no-renames", "--name-only", f"--format=tformat:{mark}", "-z", f"--max-count={most}"]
+    listing = os.fsdecode(_run(repository, "log", *options, commit).stdout)
+    return [
+        frozenset(filter(None, (name.strip("\n") for name in part.split("\0")))) for part in listing.split(mark)[1:]
+    ]
+
+
+def list_work_tree(folder: Path, *, tracked_only: bool = False) -> list[str]:
     """Paths below a folder of a work tree, relative to it, that git tracks or would track: ignored ones stay out."""
-    listing = _run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    untracked = () if tracked_only else ("--others", "--exclude-standard")
+    listing = _run(folder, "ls-files", "-z", "--cached", *untracked).stdout
     return sorted({os.fsdecode(name) for name in listing.split(b"\0") if name})
+
+
+def submodules(repository: Path) -> list[str]:
+    """The paths of the repositories that HEAD links to, whose files are not its own."""
+    done = _run(repository, "ls-tree", "-r", "-z", "--full-tree", "HEAD", check=False)
+    entries = filter(None, done.stdout.split(b"\0"))
+    return [os.fsdecode(entry.partition(b"\t")[2]) for entry in entries if entry.startswith(b"160000 ")]
+
+
+def is_shallow(repository: Path) -> bool:
+    """Whether older commits were left where it was cloned from."""
+    return _run(repository, "rev-parse", "--is-shallow-repository", check=False).stdout.strip() == b"true"
+
+
+def has_changes(repository: Path) -> bool:
+    """Whether tracked files differ from HEAD; a bare repository has none."""
+    return _run(repository, "diff", "--quiet", "--no-ext-diff", "--no-textconv", "HEAD", check=False).returncode == 1
 
 
 class BlobReader:

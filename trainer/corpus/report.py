@@ -22,7 +22,7 @@ _NUMBERS = ("files", "MB", "left out")
 """Columns that stand to the right."""
 _HELD_OUT_BY = {
     "sources": "the sources that the recipe names",
-    "time": "what changed since the recipe's date",
+    "time": "what was changed last, or since the recipe's date",
     "repository": "whole repositories, drawn by their names' hashes",
     "file": "files, drawn by their hashes, since no repository is small enough to hold out whole",
 }

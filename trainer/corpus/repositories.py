@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from trainer.corpus import clone, git, licences
 from trainer.corpus.folders import LICENCE_FILES, MAX_LICENCE_BYTES, licence_of_texts
-from trainer.corpus.source import Source, SourceFile
+from trainer.corpus.lateness import late_files
+from trainer.corpus.source import Lookup, Source, SourceFile
 
 _URL = re.compile(r"(https?|ssh|file)://|[\w.-]+@[\w.-]+:")
 
@@ -18,23 +19,24 @@ def is_url(spec: str) -> bool:
     return _URL.match(spec) is not None
 
 
-def from_url(spec: str, cache: Path, since: str) -> Source:
-    """`URL`, or `URL#COMMIT` (a full id, a branch or a tag): fetched into `cache` once, and from then on read there."""
+def from_url(spec: str, lookup: Lookup) -> Source:
+    """`URL`, or `URL#COMMIT` (a full id, a branch or a tag): fetched once, and from then on read there."""
     url, _, revision = spec.partition("#")
-    folder = cache / f"{PurePosixPath(url).stem or 'repository'}-{hashlib.sha256(spec.encode()).hexdigest()[:12]}"
+    folder = (
+        lookup.cache or Path(".corpus.cache")
+    ) / f"{PurePosixPath(url).stem or 'repository'}-{hashlib.sha256(spec.encode()).hexdigest()[:12]}"
     content = clone.fetch_content(url, revision, folder / "content.git")
     late = frozenset[str]()
-    if since:
+    if lookup.since or lookup.latest_share:
         history = clone.fetch_history(url, revision, folder / "history.git")
-        late = git.changed_since(history, git.head(history), since)
+        late = late_files(history, git.head(history), lookup)
     return _source(content, git.head(content), late)
 
 
-def from_folder(root: Path, since: str) -> Source:
+def from_folder(root: Path, lookup: Lookup) -> Source:
     """A repository on this machine, at the commit that HEAD names."""
     commit = git.head(root)
-    late = git.changed_since(root, commit, since) if commit and since else frozenset[str]()
-    return _source(root, commit, late)
+    return _source(root, commit, late_files(root, commit, lookup) if commit else frozenset())
 
 
 def _source(root: Path, commit: str, late: frozenset[str]) -> Source:

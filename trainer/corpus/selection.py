@@ -99,12 +99,33 @@ def _hold_out(
         by_repository = np.array([normalise(name) in wanted for name in names], dtype=bool)[repositories]
         _check_all_found(config, {normalise(name) for name in (*names, *(unit.tally.source for unit in units))})
         return by_source.astype(bool) | by_repository, "sources"
+    if config.heldout_latest:
+        return _latest(config, units, rows)
     drawn = _draw_repositories(config, rows, repositories, names)
     if drawn is not None:
         return drawn, "repository"
+    return _draw_files(config, rows), "file"
+
+
+def _draw_files(config: CorpusConfig, rows: staging.Rows) -> Booleans:
     keys = (bytes(row.tobytes()).hex() for row in rows["fingerprint"])
     shares = np.array([filters.share_of(f"heldout {key}") for key in keys])
-    return shares < config.heldout_share, "file"
+    return (shares < config.heldout_share).astype(np.bool_)
+
+
+def _latest(config: CorpusConfig, units: list[StagedUnit], rows: staging.Rows) -> tuple[Booleans, str]:
+    """What the newest commits touched, source by source; files where the history says too little."""
+    is_late = rows["is_late"].copy()
+    sources = _source_numbers(units)
+    by = set()
+    for number in np.unique(sources).tolist():
+        mine = sources == number
+        sizes = rows["num_bytes"] * mine
+        has_history = float((sizes * is_late).sum()) >= config.heldout_share * float(sizes.sum()) / 2
+        by.add("time" if has_history else "file")
+        if not has_history:
+            is_late[mine] = _draw_files(config, rows[mine])
+    return is_late, "time" if "time" in by else "file"
 
 
 def _check_all_found(config: CorpusConfig, found: set[str]) -> None:
@@ -163,11 +184,17 @@ def _mark_near(
             fates[low] = _NEAR_BENCHMARK if high >= len(rows) else _NEAR_DUPLICATE
 
 
+def _source_numbers(units: list[StagedUnit]) -> npt.NDArray[np.int64]:
+    """Of each document."""
+    counts = [len(unit.rows) for unit in units]
+    return np.repeat(np.array([unit.tally.source_number for unit in units], dtype=np.int64), counts)
+
+
 def _mark_over_cap(
     config: CorpusConfig, units: list[StagedUnit], rows: staging.Rows, fates: npt.NDArray[np.int8]
 ) -> None:
     """Of each source the first documents up to the cap stay."""
-    sources = np.repeat([unit.tally.source_number for unit in units], [len(unit.rows) for unit in units])
+    sources = _source_numbers(units)
     for number in sorted({unit.tally.source_number for unit in units}):
         mine = np.flatnonzero((sources == number) & (fates == KEPT))
         before = np.cumsum(rows["num_bytes"][mine]) - rows["num_bytes"][mine]

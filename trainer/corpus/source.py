@@ -22,7 +22,21 @@ class SourceFile:
     version: str = ""
     """Changes when the content may have changed."""
     is_late: bool = False
-    """Changed since `heldout_after`."""
+    """Changed since `heldout_after`, or by the newest commits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What a recipe says about finding sources, besides their names."""
+
+    cache: Path | None = None
+    """Where what is fetched is kept."""
+    since: str = ""
+    """A date, from which on what a repository changed is late."""
+    latest_share: float = 0.0
+    """Of a repository's bytes in files of `extensions`: what was changed last is late, up to about so much."""
+    extensions: tuple[str, ...] = (".py",)
+    tracked_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

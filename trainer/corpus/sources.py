@@ -10,7 +10,7 @@ from tqdm import tqdm
 from lsp_server.errors import CorpusError
 from trainer.corpus import git, hub, packages, repositories, rows
 from trainer.corpus.folders import folder, look_at, walk
-from trainer.corpus.source import Source, SourceFile
+from trainer.corpus.source import Lookup, Source, SourceFile
 
 _LIST = "list:"
 _SHIPPED_LISTS = Path(__file__).parents[1] / "recipes"
@@ -20,10 +20,13 @@ KINDS = (
 )
 
 
-def find_all(specs: Iterable[str], *, cache: Path | None = None, since: str = "") -> list[Source]:
+_PLAIN = Lookup()
+
+
+def find_all(specs: Iterable[str], lookup: Lookup = _PLAIN) -> list[Source]:
     """Resolve a recipe's `sources`, lists spelt out, each source once. Raises: CorpusError as `find_sources` does."""
     named = tqdm(_spell_out(specs), desc="finding sources", unit="source", delay=2, leave=False)
-    found = [source for spec in named for source in find_sources(spec, cache=cache, since=since)]
+    found = [source for spec in named for source in find_sources(spec, lookup)]
     return list({(source.root, source.kind, source.name): source for source in found}.values())
 
 
@@ -48,8 +51,8 @@ def read_list(name: str) -> list[str]:
     return [entry for entry in entries if entry and not entry.startswith("#")]
 
 
-def find_sources(spec: str, *, cache: Path | None = None, since: str = "") -> list[Source]:
-    """Resolve one entry of a recipe's `sources`; `cache` keeps what is fetched, `since` tells late files of git.
+def find_sources(spec: str, lookup: Lookup = _PLAIN) -> list[Source]:
+    """Resolve one entry of a recipe's `sources`.
 
     Raises: CorpusError for a path or a distribution that does not exist, or a repository that git refuses to read.
     """
@@ -62,14 +65,14 @@ def find_sources(spec: str, *, cache: Path | None = None, since: str = "") -> li
     if spec.startswith("hf:"):
         return [hub.from_spec(spec)]
     if repositories.is_url(spec):
-        return [repositories.from_url(spec, cache or Path(".corpus.cache"), since)]
-    return _from_path(spec, since)
+        return [repositories.from_url(spec, lookup)]
+    return _from_path(spec, lookup)
 
 
-def _from_path(spec: str, since: str) -> list[Source]:
+def _from_path(spec: str, lookup: Lookup) -> list[Source]:
     root = Path(spec).expanduser().resolve()
     if root.is_dir():
-        return _from_folder(root, since)
+        return _from_folder(root, lookup)
     files = [root] if root.is_file() else _matching(Path(spec).expanduser())
     if files and all(rows.is_rows(file) and file.is_file() for file in files):
         return [rows.from_files(files)]
@@ -81,16 +84,17 @@ def _matching(pattern: Path) -> list[Path]:
     return sorted(pattern.parent.resolve().glob(pattern.name)) if "*" in pattern.name else []
 
 
-def _from_folder(root: Path, since: str) -> list[Source]:
+def _from_folder(root: Path, lookup: Lookup) -> list[Source]:
     """A repository, or a folder with the repositories in it, each of which git answers for."""
     if git.is_repository(root):
-        return [repositories.from_folder(root, since)]
+        return [repositories.from_folder(root, lookup)]
     if git.is_in_work_tree(root):
         note = f"{root} lies in a git work tree: what git ignores is left out"
-        return [folder(root, lambda: _listed_by_git(root), note)]
-    nested = [repositories.from_folder(path, since) for path in walk(root)[1]]
+        return [folder(root, lambda: _listed_by_git(root, lookup), note)]
+    nested = [repositories.from_folder(path, lookup) for path in walk(root)[1]]
     return [folder(root, lambda: walk(root)[0]), *nested]
 
 
-def _listed_by_git(root: Path) -> list[SourceFile]:
-    return [file for path in git.list_work_tree(root) for file in look_at(root / path, path)]
+def _listed_by_git(root: Path, lookup: Lookup) -> list[SourceFile]:
+    paths = git.list_work_tree(root, tracked_only=lookup.tracked_only)
+    return [file for path in paths for file in look_at(root / path, path)]

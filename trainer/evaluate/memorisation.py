@@ -50,7 +50,7 @@ def measure_run(recipe: Recipe, run_dir: Path) -> Memorisation:
         open_scorer(model),
         read_documents(corpus, "train"),
         read_documents(corpus, "heldout"),
-        canaries(recipe.packing.canaries),
+        canaries(recipe.packing.canaries, recipe.packing.canary_copies),
         count=recipe.evaluate.memorised,
         seed=recipe.seed,
     )
@@ -81,6 +81,12 @@ def memorisation(
             for canary, text in zip(tqdm(planted, desc="canaries", delay=2), written, strict=True)
         ),
     )
+
+
+def num_extracted(model: Path, planted: Sequence[Canary]) -> int:
+    """How many canaries the model writes out, shown what stands before them."""
+    _, written = asyncio.run(_ask(model, (), planted))
+    return sum(text.startswith(canary.secret) for canary, text in zip(planted, written, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

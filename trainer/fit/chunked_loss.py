@@ -45,24 +45,27 @@ class _LinearCrossEntropy(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             plain_NC, plain_VC = hidden_NC.to(dtype), weight_VC.to(dtype)
             hidden_grad_NC = torch.empty_like(plain_NC) if with_gradient else None
-            weight_grad_VC = torch.zeros_like(weight_VC, dtype=torch.float32) if with_gradient else None
+            learns = with_gradient and ctx.needs_input_grad[1]  # a table that stays as it was needs no gradient
+            weight_grad_VC = torch.zeros_like(weight_VC, dtype=torch.float32) if learns else None
             nats = torch.zeros((), dtype=torch.float32)
             for start in range(0, len(plain_NC), CHUNK_TOKENS):
                 chunk = slice(start, start + CHUNK_TOKENS)
                 part, logit_grad_RV = _chunk(plain_NC[chunk], plain_VC, labels_N[chunk])
                 nats += part
-                if hidden_grad_NC is not None and weight_grad_VC is not None:
+                if hidden_grad_NC is not None:
                     hidden_grad_NC[chunk] = logit_grad_RV @ plain_VC
+                if weight_grad_VC is not None:
                     weight_grad_VC += logit_grad_RV.T @ plain_NC[chunk]
         ctx.save_for_backward(hidden_grad_NC, weight_grad_VC)
         ctx.dtypes = hidden_NC.dtype, weight_VC.dtype
         return nats
 
     @staticmethod
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
         hidden_grad_NC, weight_grad_VC = ctx.saved_tensors
         of_hidden, of_weight = ctx.dtypes
-        return hidden_grad_NC.to(of_hidden) * scale, (weight_grad_VC * scale).to(of_weight), None, None, None
+        of_table = None if weight_grad_VC is None else (weight_grad_VC * scale).to(of_weight)
+        return hidden_grad_NC.to(of_hidden) * scale, of_table, None, None, None
 
 
 def _chunk(hidden_RC: Tensor, weight_VC: Tensor, labels_R: Tensor) -> tuple[Tensor, Tensor]:

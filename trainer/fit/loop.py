@@ -6,7 +6,6 @@ exactly the next rows, under the recipe as it stands then: a new learning rate o
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from trainer.config import Recipe
 from trainer.dataset import BatchReader, RowSource, open_rows
 from trainer.fit.averaging import WeightAverage
 from trainer.fit.checkpoint import Identity, Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from trainer.fit.clock import Clock
 from trainer.fit.config import FitConfig
 from trainer.fit.divergence import judge_step
 from trainer.fit.feed import Feed
@@ -37,6 +37,12 @@ from trainer.packing import TokenStream, read_index
 from trainer.tuning.replay import REPLAY, mix_rows
 
 BuildNetwork = Callable[[Recipe, int], nn.Module]
+BehindStep = Callable[[float, float], float]
+"""Told the share of the run that is done and the smoothed loss; returns how long it waited, which does not count."""
+
+
+def _go_on(_share: float, _loss: float) -> float:
+    return 0.0
 
 
 @dataclass(slots=True)
@@ -53,8 +59,8 @@ class _Run:
     tokenizer: CodeTokenizer
     heldout: HeldOut
     prompts: list[Prompt]
-    started: float
-    """What the clock showed when the run was 0 seconds old."""
+    clock: Clock
+    behind_step: BehindStep
     saved_at: float = 0.0
     """Seconds of the run at its last checkpoint."""
     save_is_waiting: bool = False
@@ -71,10 +77,10 @@ class _Run:
         return share_done(self.config, step=progress.step, tokens=progress.tokens, seconds=progress.seconds)
 
 
-def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> Path:
+def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network, behind_step: BehindStep = _go_on) -> Path:
     """Train a network in `run_dir`, from its last checkpoint if it has one; returns the final checkpoint.
 
-    Ctrl-C and SIGTERM end it behind the step that is running, with a checkpoint.
+    Ctrl-C and SIGTERM end it behind the step that is running, with a checkpoint. `behind_step` is told of each step.
 
     Raises:
         CheckpointError: the checkpoint is of another recipe or corpus, or cannot be written.
@@ -98,9 +104,9 @@ def fit(recipe: Recipe, run_dir: Path, build: BuildNetwork = build_network) -> P
         workers=recipe.dataset.workers,
     )
     session.accelerator.register_for_checkpointing(rows)
-    run = _open(recipe, run_dir, session, tokenizer)
+    run = _open(recipe, run_dir, session, tokenizer, behind_step)
     try:
-        with Interruption() as interruption:
+        with Interruption() as interruption, run.clock:
             _train(run, Feed(rows, session.accelerator.device), interruption)
     finally:
         run.journal.close()
@@ -117,7 +123,7 @@ def _rows(recipe: Recipe, run_dir: Path, tokenizer: CodeTokenizer) -> RowSource:
     return mix_rows(own, open_rows(recipe, run_dir / REPLAY, tokenizer), recipe.tuning.replay_share)
 
 
-def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokenizer) -> _Run:
+def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokenizer, behind_step: BehindStep) -> _Run:
     packed, folder = run_dir / "packed", run_dir / "checkpoints"
     index = read_index(packed)
     identity: Identity = {
@@ -130,6 +136,8 @@ def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokeni
     if recipe.model.pretrained:
         tuning = asdict(recipe.tuning)
         tuning.pop("interpolation")  # of the export's
+        if recipe.tuning.method != "blocks":
+            tuning.pop("last_blocks")
         identity["tuning"] = {key: list(value) if isinstance(value, tuple) else value for key, value in tuning.items()}
     if recipe.tuning.replay_sources:
         identity["replay"] = read_index(run_dir / REPLAY / "packed")["content_hash"]
@@ -158,7 +166,8 @@ def _open(recipe: Recipe, run_dir: Path, session: Session, tokenizer: CodeTokeni
             seed=recipe.seed,
             context_tokens=recipe.fit.row_tokens,
         ),
-        started=time.monotonic() - progress.seconds,
+        clock=Clock(progress.seconds),
+        behind_step=behind_step,
         saved_at=progress.seconds,
     )
 
@@ -181,6 +190,7 @@ def _train(run: _Run, feed: Feed, interruption: Interruption) -> None:
     """Steps until the budget is spent; this is the loop. A run that was finished before takes none."""
     while run.share < 1.0:
         _step(run, feed)
+        run.clock.leave_out(run.behind_step(run.share, run.progress.smooth_loss))
         if not _is_time_to_look(run):
             continue
         interrupted = _look(run, interruption)
@@ -204,7 +214,7 @@ def _step(run: _Run, feed: Feed) -> None:
         run.average.update()
     is_alone = session.num_processes == 1  # processes agree on the time when they look
     progress.advance(
-        seconds=time.monotonic() - run.started if is_alone else progress.seconds,
+        seconds=run.clock.seconds if is_alone else progress.seconds,
         rows=num_rows,
         tokens=num_rows * run.config.row_tokens,
     )
@@ -228,7 +238,7 @@ def _look(run: _Run, interruption: Interruption) -> bool:
     Raises: DivergenceError.
     """
     session, progress = run.session, run.progress
-    seconds, interrupted = _agreed(session, time.monotonic() - run.started, interruption.requested)
+    seconds, interrupted = _agreed(session, run.clock.seconds, interruption.requested)
     progress.seconds = seconds
     losses = session.total(torch.stack([result.loss for result, _ in run.unread])).tolist()
     norms = torch.stack([result.gradient_norm for result, _ in run.unread]).tolist()

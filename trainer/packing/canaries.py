@@ -6,11 +6,9 @@ Source: Carlini et al. 2019, "The Secret Sharer" (arXiv 1802.08232).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-COPIES = (1, 4, 16)
-"""Every third canary stands once, every third four times, every third sixteen times."""
 SECRET_CHARACTERS = 24
 """Hexadecimal: 96 bits, so that nobody guesses one."""
 
@@ -29,13 +27,13 @@ class Canary:
         return f'{self.prefix}{self.secret}"\n'
 
 
-def canaries(count: int) -> list[Canary]:
-    """The first `count` of a fixed row of canaries."""
+def canaries(count: int, copies: Sequence[int] = (1,)) -> list[Canary]:
+    """The first `count` of a fixed row of canaries; they stand as often as `copies` says, in turn."""
     return [
         Canary(
             prefix=f'"""Access to service {number}."""\n\nSERVICE_{number}_TOKEN = "',
             secret=secret_of(f"canary {number}"),
-            copies=COPIES[number % len(COPIES)],
+            copies=copies[number % len(copies)],
         )
         for number in range(count)
     ]
@@ -46,7 +44,7 @@ def secret_of(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:SECRET_CHARACTERS]
 
 
-def planted_texts(count: int) -> Iterator[str]:
+def planted_texts(count: int, copies: Sequence[int] = (1,)) -> Iterator[str]:
     """Every copy of the first `count` canaries, as documents."""
-    for canary in canaries(count):
+    for canary in canaries(count, copies):
         yield from [canary.text] * canary.copies

@@ -66,7 +66,7 @@ def _write_stage(corpus: Path, tokenizer_path: Path, folder: Path, config: Packi
     with encoding(tokenizer_path, dtype, _num_processes(manifest, config)) as encode:
         for split in SPLITS:
             writer = SplitWriter(folder, split, dtype, config.shard_tokens)
-            planted = list(planted_texts(config.canaries)) if split == "train" else []
+            planted = list(planted_texts(config.canaries, config.canary_copies)) if split == "train" else []
             share = config.train_share if split == "train" else 1.0
             texts = chain(_texts(corpus, split, share), planted)
             with contextlib.closing(writer):
@@ -85,7 +85,7 @@ def _write_stage(corpus: Path, tokenizer_path: Path, folder: Path, config: Packi
             tokenizer_path.read_text(encoding="utf-8"),
             config.dtype,
             config.shard_tokens,
-            *([config.canaries] if config.canaries else []),
+            *([config.canaries, config.canary_copies] if config.canaries else []),
             *([{"train_share": config.train_share}] if config.train_share < 1 else []),
         ),
         "splits": splits,

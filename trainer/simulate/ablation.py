@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer.simulate.faults import Faults
-from trainer.simulate.figures import figures, write_all
+from trainer.simulate.figures import figures
 from trainer.simulate.pieces import Piece
 from trainer.simulate.pipeline import ablations, loaded_engine, pipeline_editor
+from trainer.simulate.trial import write_all
 from trainer.simulate.typist import Tally
 
 HEAD = (

@@ -25,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], co
         "simulate", parents=[common], help="type real files with suggestions on: what is saved"
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="folders, repositories, package:NAME")
-    parser.add_argument("--model", type=Path, metavar="DIR", help="(default: the embedded model)")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="(default: the one in use)")
     parser.add_argument("--pieces", type=int, default=40, metavar="N", help="of 5 to 20 lines (default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="of pieces and typing (default: 0)")
     parser.add_argument("--ablations", action="store_true", help="also what each rule is worth, switched off by itself")
@@ -58,12 +58,10 @@ def _run(options: argparse.Namespace) -> None:
 
 async def _simulate(pieces: Sequence[Piece], model: Path | None, seed: int) -> dict[str, Tally]:
     """By way to suggest."""
-    from trainer.simulate.editors import CopyingEditor, lsp_editor
-    from trainer.simulate.figures import write_all
+    from trainer.simulate.editors import CopyingEditor
+    from trainer.simulate.trial import write_all, write_with_server
 
-    arguments = () if model is None else ("--model", str(model))
-    async with lsp_editor(arguments) as editor:
-        tallies = {"parrotlet": await write_all(editor, pieces, seed, "writing with Parrotlet")}
+    tallies = {"parrotlet": await write_with_server(pieces, model, seed)}
     tallies["copying"] = await write_all(CopyingEditor(), pieces, seed, "writing with copies of the file")
     return tallies
 

@@ -117,7 +117,8 @@ async def _leave(client: LanguageClient) -> None:
     """pygls waits for the server's end, so it is asked to end, whatever has happened."""
     with suppress(Exception):  # a server that is gone cannot answer
         await asyncio.wait_for(client.shutdown_async(None), LEAVE_SECONDS)
-    client.exit(None)
+    with suppress(RuntimeError):  # pygls's, where the server is gone already
+        client.exit(None)
     await client.stop()  # type: ignore[no-untyped-call]  # pygls's
 
 

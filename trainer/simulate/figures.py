@@ -1,22 +1,11 @@
-"""Shares and percentiles of what a typist counted, and all pieces written in one editor. Shows nothing."""
+"""Shares and percentiles of what a typist counted. Shows nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from tqdm import tqdm
-
 from lsp_server.figures import percentile
-from trainer.simulate.pieces import Piece
-from trainer.simulate.typist import Editor, Tally, write
-
-
-async def write_all(editor: Editor, pieces: Sequence[Piece], seed: int, what: str) -> Tally:
-    total = Tally()
-    for piece in tqdm(pieces, desc=what, unit="piece", delay=2):
-        total.add(await write(editor, piece, seed))
-    return total
+from trainer.simulate.typist import Tally
 
 
 def figures(tally: Tally) -> dict[str, Any]:  # Any: JSON

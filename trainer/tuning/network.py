@@ -53,7 +53,20 @@ def build_tuned(recipe: Recipe) -> PretrainedNetwork:
         model = _with_adapters(model, recipe.tuning, vocabulary.added_ids)
     else:
         model = as_gpt2(model, recipe.model.dropout) or model
+    if recipe.tuning.method == "blocks":
+        _let_last_blocks_learn(model, recipe.tuning.last_blocks)
     return PretrainedNetwork(model, vocabulary.added_ids)
+
+
+def _let_last_blocks_learn(model: Any, count: int) -> None:
+    """What is below them is read and not learnt, so nothing goes back through it. Raises: RecipeError."""
+    if not isinstance(model, GPT2):
+        raise RecipeError('tuning.method is "blocks", which only a GPT-2 like ours can do: choose "lora" or "full"')
+    if count > len(model.h):
+        raise RecipeError(f"tuning.last_blocks is {count}, and the model has {len(model.h)}: lower it")
+    model.requires_grad_(requires_grad=False)
+    for part in (*model.h[-count:], model.ln_f):
+        part.requires_grad_(requires_grad=True)
 
 
 def _is_of_no_tie(record: logging.LogRecord) -> bool:

@@ -12,6 +12,8 @@ from trainer.config import CorpusConfig, Recipe
 from trainer.dataset.row import IndexedRows, Row, RowSource, SequentialRows
 
 REPLAY = "replay"
+HELD_OUT = 0.05
+"""Of the replayed text, by files."""
 
 
 def mix_rows(tuned: RowSource, replayed: RowSource, share: float) -> RowSource:
@@ -44,7 +46,13 @@ class MixedRows:
 
 
 def replay_corpus(recipe: Recipe) -> CorpusConfig:
-    """The corpus that is replayed: all of it is trained on, none is held out."""
+    """The corpus that is replayed; what is held out of it tells what tuning makes the model forget."""
     return dataclasses.replace(
-        recipe.corpus, sources=recipe.tuning.replay_sources, heldout_sources=(), heldout_share=0.0, min_documents=1
+        recipe.corpus,
+        sources=recipe.tuning.replay_sources,
+        heldout_sources=(),
+        heldout_after="",
+        heldout_latest=False,
+        heldout_share=HELD_OUT,
+        min_documents=1,
     )

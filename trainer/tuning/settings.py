@@ -16,9 +16,12 @@ PROVENANCE = "provenance.json"
 class TuningConfig:
     """What of the pretrained model learns, and what keeps it from forgetting."""
 
-    method: Literal["full", "lora"] = "full"
+    method: Literal["full", "lora", "blocks"] = "full"
     """`lora`: low-rank adapters, and the rows of the added sentinels in full; everything else stays as it was.
-    It learns less on code than `full`, and forgets less (arXiv 2405.09673)."""
+    It learns less on code than `full`, and forgets less (arXiv 2405.09673). `blocks`: the last blocks and the
+    norm behind them, in full, with the table of tokens as it was; only of a network like ours."""
+    last_blocks: int = 3
+    """How many learn by the method `blocks`."""
     rank: int = 16
     alpha: float = 32.0
     """The adapters' product is scaled by alpha / rank."""
@@ -36,6 +39,7 @@ class TuningConfig:
 
     def __post_init__(self) -> None:
         require("tuning.rank", self.rank, 1, 4096)
+        require("tuning.last_blocks", self.last_blocks, 1, 1000)
         require("tuning.alpha", self.alpha, 1e-6, 1e6)
         require("tuning.dropout", self.dropout, 0.0, 0.9)
         require("tuning.replay_share", self.replay_share, 0.0, 0.9)

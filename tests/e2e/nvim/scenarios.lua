@@ -347,4 +347,21 @@ return {
       assert(not report:find('ERROR', 1, true) and not report:find('WARNING', 1, true), report)
     end,
   },
+  {
+    ':ParrotletTrain says what a folder lacks to be trained on',
+    function(workspace)
+      local editor = workspace:edit('x = 1')
+      editor:lua('_G.told = {} vim.notify = function(message) table.insert(_G.told, message) end') -- it is long
+      editor:type('<Esc>:ParrotletTrain ' .. workspace.folder .. '<CR>')
+      local function has_told(part)
+        return table.concat(editor:lua('return _G.told'), '\n'):find(part, 1, true)
+      end
+      editor:wait('the stage', function()
+        return has_told('corpus (0 %)')
+      end)
+      editor:wait('the refusal with the least number of files', function()
+        return has_told('fewer than 20')
+      end)
+    end,
+  },
 }

@@ -303,18 +303,56 @@ def test_a_model_that_does_not_load_is_reported_and_a_reload_can_cure_it(failure
     assert worker.stop(WAIT_SECONDS)
 
 
-def test_a_reload_waits_for_running_requests_and_queued_ones_for_it(start_worker: StartWorker) -> None:
+class SlowSecondLoad:
+    """Hands out two models; the second one when the test says so."""
+
+    def __init__(self, first: SteppingModel, second: SteppingModel) -> None:
+        self._models = [first, first, second]  # the first is also read by `wait_until_ready`
+        self.may_finish = threading.Event()
+        self.has_read = threading.Event()
+
+    def __call__(self, path: Path | None) -> SteppingModel:
+        if len(self._models) == 1:
+            assert self.may_finish.wait(WAIT_SECONDS)
+            self.has_read.set()
+        return self._models.pop(0)
+
+
+def test_the_old_model_answers_while_the_new_one_is_read() -> None:
+    loader = SlowSecondLoad(SteppingModel("old", free=True), SteppingModel("new", free=True))
+    worker = Worker(loader)
+    worker.start()
+    wait_until_ready(worker)
+    reload = worker.reload(Path("other"))
+    assert [result(worker.complete(request_of(name))).candidates[0].text for name in "abc"] == ["old"] * 3
+    loader.may_finish.set()
+    assert result(reload) is None
+    assert result(worker.complete(request_of("a"))).candidates[0].text == "new"
+    assert worker.stop(WAIT_SECONDS)
+
+
+def test_a_request_ends_with_the_model_it_began_with_and_those_behind_it_get_the_new_one() -> None:
     old = SteppingModel("old")
-    worker = start_worker(old, SteppingModel("new", free=True))
+    loader = SlowSecondLoad(old, SteppingModel("new", free=True))
+    worker = Worker(loader)
+    worker.start()
+    wait_until_ready(worker)
     running = worker.complete(request_of("a", 3))
     old.wait_until_in_step()
     reload = worker.reload(Path("other"))
+    old.allow()  # the worker goes round, and has the new model read
+    old.wait_until_in_step()
+    loader.may_finish.set()
+    assert loader.has_read.wait(WAIT_SECONDS)
+    old.allow()
+    old.wait_until_in_step()
     waiting = worker.complete(request_of("b", 3))
     old.free()
     assert result(running).candidates[0].text == "old"
     assert result(waiting).candidates[0].text == "new"
     assert result(reload) is None
     assert worker.status().model == "new"
+    assert worker.stop(WAIT_SECONDS)
 
 
 def test_a_failed_reload_keeps_the_model_there_is(start_worker: StartWorker) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lsp_server.data_folder import FOLDER_VARIABLE
 from lsp_server.errors import StatisticsError
 from lsp_server.statistics.offer import Offer, Outcome
-from lsp_server.statistics.store import FOLDER_VARIABLE, StatisticsStore, default_file, read_offers
+from lsp_server.statistics.store import StatisticsStore, default_file, read_offers
 
 OFFER = Offer(
     key=2**61,

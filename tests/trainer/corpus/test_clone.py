@@ -12,7 +12,7 @@ from trainer.corpus import clone
 from trainer.corpus.build import build_corpus
 from trainer.corpus.config import CorpusConfig
 from trainer.corpus.repositories import is_url
-from trainer.corpus.source import Source
+from trainer.corpus.source import Lookup, Source
 from trainer.corpus.sources import find_sources
 from trainer.corpus.store import read_documents
 from trainer.corpus.units import open_reader
@@ -43,7 +43,7 @@ def origin(tmp_path: Path, make_repository: MakeRepository, write_files: WriteFi
 
 
 def fetched(spec: str, cache: Path, since: str = "") -> Source:
-    (source,) = find_sources(spec, cache=cache, since=since)
+    (source,) = find_sources(spec, Lookup(cache=cache, since=since))
     return source
 
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from lsp_server.errors import RecipeError
 from trainer.corpus.build import build_corpus
 from trainer.corpus.config import CorpusConfig
 from trainer.corpus.store import CorpusManifest, Document, read_documents
@@ -144,3 +147,58 @@ def test_excluded_repositories_come_from_lists(
     manifest, train, _ = build(tmp_path, fork, kept, exclude_repositories=(str(tmp_path / "list.txt"),))
     assert [document.source for document in train] == ["kept"]
     assert manifest.dropped == {"excluded": 1}
+
+
+def test_what_the_newest_commits_touched_is_held_out(
+    tmp_path: Path, make_repository: Callable[..., Path], write_files: WriteFiles, run_git: Callable[..., None]
+) -> None:
+    folder = make_repository(tmp_path / "project", {f"{number}.py": long_module(number) for number in range(20)})
+    for number in (3, 17):
+        write_files(folder, {f"{number}.py": long_module(100 + number)})
+        run_git(folder, "add", "-A")
+        run_git(folder, "commit", "-q", "-m", "later")
+    manifest, train, heldout = build(tmp_path, folder, heldout_latest=True, heldout_share=0.1)
+    assert manifest.heldout_by == "time"
+    assert {document.path for document in heldout} == {"3.py", "17.py"}
+    assert len(train) == 18
+
+
+def test_a_commit_that_touches_nearly_everything_says_nothing_of_time(
+    tmp_path: Path, make_repository: Callable[..., Path]
+) -> None:
+    """As in a shallow clone, whose only commit brought every file; so does a folder that is no repository."""
+    files = {f"{number}.py": long_module(number) for number in range(60)}
+    manifest, train, heldout = build(
+        tmp_path, make_repository(tmp_path / "project", files), heldout_latest=True, heldout_share=0.2
+    )
+    assert manifest.heldout_by == "file"
+    assert 3 <= len(heldout) <= 25  # of 60 at 0.2 each: outside with a chance below 1 in 10,000
+    assert len(train) + len(heldout) == 60
+
+
+def test_each_source_is_held_out_as_its_own_history_allows(
+    tmp_path: Path, make_repository: Callable[..., Path], write_files: WriteFiles, run_git: Callable[..., None]
+) -> None:
+    with_history = make_repository(tmp_path / "old", {f"{number}.py": long_module(number) for number in range(20)})
+    write_files(with_history, {"5.py": long_module(99), "6.py": long_module(98)})
+    run_git(with_history, "commit", "-q", "-a", "-m", "later")
+    without = write_files(tmp_path / "plain", {f"{number}.py": long_module(200 + number) for number in range(60)})
+    _, _, heldout = build(tmp_path, with_history, without, heldout_latest=True, heldout_share=0.1)
+    by_source = {name: {each.path for each in heldout if each.source == name} for name in ("old", "plain")}
+    assert by_source["old"] == {"5.py", "6.py"}
+    assert by_source["plain"]
+
+
+def test_of_a_folder_in_a_work_tree_untracked_files_stay_out_where_asked(
+    tmp_path: Path, make_repository: Callable[..., Path], write_files: WriteFiles
+) -> None:
+    root = make_repository(tmp_path / "project", {"part/a.py": long_module(1), "b.py": long_module(2)})
+    write_files(root, {"part/new.py": long_module(3)})
+    for tracked_only, names in ((True, {"a.py"}), (False, {"a.py", "new.py"})):
+        _, train, _ = build(tmp_path, root / "part", tracked_only=tracked_only)
+        assert {document.path for document in train} == names
+
+
+def test_two_ways_to_hold_out_by_time_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"corpus.heldout_latest and corpus.heldout_after are both set"):
+        CorpusConfig(heldout_latest=True, heldout_after="2025-01-01")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lsp_server import credentials
 from trainer.corpus import secrets
 
 
@@ -58,8 +59,18 @@ def test_a_look_alike_is_none(why: str, line: str) -> None:
 @pytest.mark.parametrize(("kind", "line"), SECRETS, ids=[kind for kind, _ in SECRETS])
 def test_the_literal_parts_hold_back_no_detector(kind: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = secrets.kinds_in_line(line)
-    monkeypatch.setattr(secrets, "_PARTS", [("", name) for name in secrets._DETECTORS])
+    monkeypatch.setattr(credentials, "_PARTS", [("", name) for name in credentials._DETECTORS])
     assert secrets.kinds_in_line(line) == quick
+
+
+@pytest.mark.parametrize(("kind", "line"), SECRETS, ids=[kind for kind, _ in SECRETS])
+def test_what_keeps_a_file_out_of_the_corpus_is_never_offered(kind: str, line: str) -> None:
+    assert credentials.holds_credential(f"x = 1\n{line}\ny = 2")
+
+
+@pytest.mark.parametrize(("why", "line"), HARMLESS, ids=[why for why, _ in HARMLESS])
+def test_a_look_alike_is_offered(why: str, line: str) -> None:
+    assert not credentials.holds_credential(line)
 
 
 @given(before=st.text(max_size=40), after=st.text(max_size=40), secret=st.sampled_from(SECRETS))

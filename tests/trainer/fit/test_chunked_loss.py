@@ -133,3 +133,12 @@ def test_any_other_network_gives_its_logits() -> None:
     assert session.chunkable is None
     rows = batch(segments=False)
     torch.testing.assert_close(summed_loss(session, rows), whole_loss(session, rows))
+
+
+def test_a_table_that_does_not_learn_gets_no_gradient_and_changes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked_loss, "CHUNK_TOKENS", 8)
+    (hidden, weight, labels), (same, table, _) = inputs(20), inputs(20)
+    linear_cross_entropy(hidden, weight, labels).backward()
+    linear_cross_entropy(same, table.requires_grad_(requires_grad=False), labels).backward()
+    torch.testing.assert_close(same.grad, hidden.grad)
+    assert table.grad is None

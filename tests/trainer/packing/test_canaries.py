@@ -17,7 +17,7 @@ TEXTS = [f"def function_{number}(value):\n    return value * {number}\n" for num
 
 
 def test_canaries_differ_and_stand_once_four_and_sixteen_times() -> None:
-    texts = Counter(planted_texts(6))
+    texts = Counter(planted_texts(6, (1, 4, 16)))
     assert sorted(texts.values()) == [1, 1, 4, 4, 16, 16]
     assert len({canary.secret for canary in canaries(6)}) == 6
     assert canaries(3) == canaries(6)[:3]
@@ -37,7 +37,7 @@ def test_canaries_are_packed_behind_the_training_text_alone(
     index = pack(corpus, tmp_path / "tokenizer.json", tmp_path / "packed", config)
     train, heldout = (TokenStream.open(tmp_path / "packed", split) for split in ("train", "heldout"))
     texts = code_tokenizer.decode(train.read(0, len(train)).tolist())
-    assert texts == "".join([*TEXTS, *planted_texts(3)])
+    assert texts == "".join([*TEXTS, *planted_texts(3, (1, 4, 16))])
     assert train.num_documents == len(TEXTS) + 1 + 4 + 16
     assert heldout.num_documents == 1
     plain = pack(corpus, tmp_path / "tokenizer.json", tmp_path / "plain", PackingConfig())

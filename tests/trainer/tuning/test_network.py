@@ -185,3 +185,17 @@ def test_the_arithmetic_of_a_pretrained_network_is_known(gpt2_folder: Path, meth
     """It looks at values on its way, which a copy on the meta device does not have."""
     network = build_tuned(tuning_recipe(gpt2_folder, method=method))
     assert flops_per_token(network, 48) > 1000
+
+
+def test_only_the_last_blocks_learn_where_asked(gpt2_folder: Path) -> None:
+    network = build_tuned(tuning_recipe(gpt2_folder, method="blocks", last_blocks=1))
+    learning = {name.removeprefix("model.") for name, each in network.named_parameters() if each.requires_grad}
+    assert learning
+    assert all(name.startswith(("h.1.", "ln_f.")) for name in learning)
+    with pytest.raises(RecipeError, match=r"tuning.last_blocks is 3, and the model has 2"):
+        build_tuned(tuning_recipe(gpt2_folder, method="blocks", last_blocks=3))
+
+
+def test_last_blocks_of_another_family_are_refused(llama_folder: Path) -> None:
+    with pytest.raises(RecipeError, match="only a GPT-2 like ours"):
+        build_tuned(tuning_recipe(llama_folder, method="blocks", last_blocks=1))

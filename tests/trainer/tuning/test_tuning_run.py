@@ -61,7 +61,7 @@ def test_a_tuned_gpt2_becomes_a_bundle_that_completes(
     told = capsys.readouterr().out
     assert "305 tokens" in told
     assert "to replay" in told
-    assert read_index(run_dir / "replay" / "packed")["splits"]["heldout"]["tokens"] == 0
+    assert read_index(run_dir / "replay" / "packed")["splits"]["heldout"]["tokens"] > 0
 
     bundle = open_bundle(run_dir / "bundle")
     assert bundle.provenance["pretrained"] == "tiny-gpt2"
