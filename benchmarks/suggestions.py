@@ -23,10 +23,11 @@ from lsp_server.figures import percentile
 from lsp_server.model.opening import open_model
 from lsp_server.settings import Settings
 from trainer.simulate.ablation import Outcome, ablate, rows
-from trainer.simulate.editors import CopyingEditor, lsp_editor
+from trainer.simulate.editors import CopyingEditor
 from trainer.simulate.figures import figures
-from trainer.simulate.pieces import Piece, draw_pieces
-from trainer.simulate.trial import write_all
+from trainer.simulate.pieces import draw_pieces
+from trainer.simulate.project import laid_out
+from trainer.simulate.trial import write_all, write_with_server
 from trainer.simulate.typist import Tally
 from trainer.table import render_rows
 
@@ -45,9 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    pieces = draw_pieces(heldout_documents(), options.pieces, options.seed)
-    typed, copied = await _simulate(pieces, options)
-    outcomes = await ablate(pieces, options.model, options.seed) if options.ablations else {}
+    documents = heldout_documents()
+    pieces = draw_pieces(documents, options.pieces, options.seed)
+    with laid_out(documents) as project:
+        typed = await write_with_server(pieces, project, options.model, options.seed)
+        copied = await write_all(CopyingEditor(), pieces, options.seed, "writing with copies of the file")
+        outcomes = await ablate(pieces, project, options.model, options.seed) if options.ablations else {}
     if outcomes:
         print(render_rows(rows(outcomes), right=tuple(range(1, 9))))
     own_ms = await own_times(options.model)
@@ -57,14 +61,6 @@ async def _run(options: argparse.Namespace) -> None:
         "ablations": {name: outcome.as_dict() for name, outcome in outcomes.items()},
     }
     publish("suggestions", [*_typed_lines(typed, copied), *_fault_lines(outcomes), *_time_lines(own_ms)], notes)
-
-
-async def _simulate(pieces: Sequence[Piece], options: argparse.Namespace) -> tuple[Tally, Tally]:
-    """With the server, and with copies of the open file."""
-    arguments = () if options.model is None else ("--model", str(options.model))
-    async with lsp_editor(arguments) as editor:
-        typed = await write_all(editor, pieces, options.seed, "writing with Parrotlet")
-    return typed, await write_all(CopyingEditor(), pieces, options.seed, "writing with copies of the file")
 
 
 async def own_times(model: Path | None) -> list[float]:

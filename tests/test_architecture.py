@@ -211,6 +211,7 @@ MAY_IMPORT = {
         "lsp_server.completion",
         "lsp_server.engine.api",
         "lsp_server.engine.choice",
+        "lsp_server.engine.local",
         "lsp_server.settings",
     ),
     "trainer.simulate": (

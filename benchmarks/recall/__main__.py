@@ -19,13 +19,14 @@ from tqdm import tqdm
 from benchmarks.heldout import heldout_documents
 from benchmarks.recall.trust import Places, fit, foretell, nats
 from benchmarks.report import Figure, publish
+from lsp_server.completion.rules import ALL, Rules
 from lsp_server.model.bundle import open_bundle
 from lsp_server.recall.recollection import LIVE_TRUST, STORED_TRUST
 from trainer.corpus import Document
 from trainer.evaluate.baselines import copy
 from trainer.evaluate.likelihood import open_scorer
 from trainer.evaluate.metrics import judge
-from trainer.evaluate.respondent import Asking, open_respondent
+from trainer.evaluate.respondent import open_respondent
 from trainer.evaluate.tasks import Task, draw_tasks
 
 SEED = 7
@@ -37,15 +38,15 @@ class Way:
     """How the model is asked, and what the engine remembers meanwhile."""
 
     name: str
-    asking: Asking
+    rules: Rules = ALL
     with_package: bool = False
 
 
 WAYS = (
-    Way("without healing", Asking(healing=False, memory=False)),
-    Way("model alone", Asking(memory=False)),
-    Way("with the document", Asking()),
-    Way("with the package", Asking(), with_package=True),
+    Way("without healing", ALL.without("memory").without("healing")),
+    Way("model alone", ALL.without("memory")),
+    Way("with the document"),
+    Way("with the package", with_package=True),
 )
 
 
@@ -116,7 +117,7 @@ async def _answers(folder: Path, documents: Sequence[Document], tasks: Sequence[
                 files = {document.path: document.text for document in documents if document.source == source}
                 await respondent.remember(files if way.with_package else dict.fromkeys(files, ""))
                 for task in its_tasks:
-                    num_exact[way.name] += judge(task, await respondent.answer(task, way.asking)).exact
+                    num_exact[way.name] += judge(task, await respondent.answer(task, way.rules)).exact
     return {name: 100 * count / len(tasks) for name, count in num_exact.items()}
 
 

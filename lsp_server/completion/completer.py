@@ -69,7 +69,7 @@ class Completer:
         self._trimmer = Trimmer(self._syntax, rules)
         self._context_tokens = prompts.context_tokens
         self.workspace = Workspace(engine, tokenizer)
-        self._windows = Windows(tokenizer=tokenizer, prompts=prompts)
+        self._windows = Windows(tokenizer=tokenizer, prompts=prompts, heals=rules.healing)
         self._cache = TypedThroughCache()
         self._flights = Flights()
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -200,7 +200,7 @@ class Completer:
                 num_candidates=num_candidates,
             ),
             stop=StopRule.LINE if self._length(ask) is LengthMode.LINE else StopRule.BLOCK,
-            least_probability=LEAST_PROBABILITY[settings.confidence] if ask.automatic else 0.0,
+            least_probability=self._least_probability(ask),
             line_prefix=_ends(plain(ask.snapshot.line_prefix)),
             deadline_ms=settings.deadline_ms,
         )
@@ -208,8 +208,11 @@ class Completer:
         result = await _within(settings.deadline_ms / 1000 + _GRACE_SECONDS, answer)
         return list(result.candidates)
 
+    def _least_probability(self, ask: _Ask) -> float:
+        return LEAST_PROBABILITY[ask.settings.confidence] if ask.automatic and self._rules.confidence else 0.0
+
     def _recall(self, ask: _Ask, prompt: Prompt) -> Recall | None:
-        if not ask.settings.memory:
+        if not (ask.settings.memory and self._rules.memory):
             return None
         return Recall(texts=prompt.rest, collection=self.workspace.collection, own_name=name_of(ask.snapshot.uri))
 

@@ -12,6 +12,12 @@ from dataclasses import dataclass, fields, replace
 class Rules:
     """Each can be switched off by itself."""
 
+    healing: bool = True
+    """The last piece before the cursor is asked for again, so that a word may go on."""
+    memory: bool = True
+    """The document's other text and the workspace's files have a say."""
+    confidence: bool = True
+    """An automatic suggestion ends before what the model is not sure of."""
     not_in_words: bool = True
     """Nothing is offered between two letters of a name."""
     lines_by_syntax: bool = True

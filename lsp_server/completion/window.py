@@ -56,10 +56,12 @@ class _Window:
 class Windows:
     """Prompts of the documents in use, and where each document's window starts."""
 
-    def __init__(self, *, tokenizer: Encoder, prompts: PromptBuilder) -> None:
+    def __init__(self, *, tokenizer: Encoder, prompts: PromptBuilder, heals: bool = True) -> None:
+        """`heals`: the last piece before the cursor is left out of the prompt, for the answer to begin with."""
         self._tokenizer = tokenizer
         self._tokens = lru_cache(maxsize=_REMEMBERED)(tokenizer.encode)
         self._prompts = prompts
+        self._heals = heals
         self._rest = Rest(tokenizer)
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
@@ -110,7 +112,7 @@ class Windows:
 
     def _last_piece(self, text: str) -> str:
         """As the document spells its line ends; empty where the text has characters that no token spells."""
-        piece = self._tokenizer.last_piece(plain(text))
+        piece = self._tokenizer.last_piece(plain(text)) if self._heals else ""
         spelt = (piece.replace("\n", line_end) for line_end in ("\r\n", "\n", "\r"))
         return next((each for each in spelt if text.endswith(each)), "")
 

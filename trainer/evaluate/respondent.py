@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lsp_server.assembly import open_completer
 from lsp_server.completion.completer import Completer
+from lsp_server.completion.rules import ALL, Rules
 from lsp_server.completion.snapshot import Snapshot
 from lsp_server.completion.window import Encoder
 from lsp_server.engine.api import MAX_CANDIDATES, CompletionRequest, Engine, SamplingParams, StopRule
@@ -45,26 +46,13 @@ class Draw:
     max_new_tokens: int = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """How an editor's question is put; the default is what users get."""
-
-    healing: bool = True
-    """Whether the last piece before the cursor is asked for again."""
-    memory: bool = True
-    """Whether the file itself, and what was remembered, has a say."""
-
-
-USUAL = Asking()
-
-
 class Respondent:
     """Asks one loaded model; made by `open_respondent`."""
 
     def __init__(self, engine: LocalEngine, completer: Completer, tokenizer: Encoder, prompts: PromptBuilder) -> None:
         self._engine = engine
         self._completer = completer
-        self._unhealed = Completer(engine=engine, tokenizer=_AsItStands(tokenizer), prompts=prompts)
+        self._others: dict[Rules, Completer] = {}
         self._tokenizer = tokenizer
         self._prompts = prompts
         self._num_asked = 0
@@ -75,28 +63,34 @@ class Respondent:
         await self._engine.remember(self._completer.workspace.collection, encoded)
         await asyncio.to_thread(self._engine.settle, _SETTLE_SECONDS)
 
-    async def answer(self, task: Task, asking: Asking = USUAL) -> str:
-        """The greedy answer to a completion task."""
+    async def answer(self, task: Task, rules: Rules = ALL) -> str:
+        """The greedy answer to a completion task; what was remembered has a say under all rules only."""
         if task.kind == "span":
             return (await self.infill(task.before, task.after, Draw(max_new_tokens=self._prompts.new_tokens)))[0]
-        return await self._suggest(task, asking)
+        return await self._suggest(task, rules)
 
-    async def _suggest(self, task: Task, asking: Asking) -> str:
+    async def _suggest(self, task: Task, rules: Rules) -> str:
         settings = Settings(
             length=LengthMode.LINE,
             temperature=0.0,
             deadline_ms=DEADLINE_MS,
             confidence=Confidence.ALL,
-            memory=asking.memory,
         )
         if task.kind == "block":
             most = min(self._prompts.new_tokens, _HIGHEST_MAX_NEW_TOKENS)
             settings = replace(settings, length=LengthMode.BLOCK, max_new_tokens=most)
-        completer = self._completer if asking.healing else self._unhealed
+        completer = self._completer if rules == ALL else self._completer_with(rules)
         completer.forget(task.path)  # each task has a hole of its own
         snapshot = Snapshot(uri=task.path, language="python", text=task.before + task.after, offset=len(task.before))
         suggestions = await completer.suggest(snapshot, settings, automatic=True)
         return suggestions[0].text if suggestions else ""
+
+    def _completer_with(self, rules: Rules) -> Completer:
+        if rules not in self._others:
+            self._others[rules] = Completer(
+                engine=self._engine, tokenizer=self._tokenizer, prompts=self._prompts, rules=rules
+            )
+        return self._others[rules]
 
     async def infill(self, before: str, after: str, draw: Draw) -> list[str]:
         """What stands between two texts; ends where the model says that the middle ends."""
@@ -133,19 +127,6 @@ class Respondent:
         """A document of its own for each question, so that none takes another's place."""
         self._num_asked += 1
         return f"task-{self._num_asked}"
-
-
-class _AsItStands:
-    """A tokenizer that takes a text's end for settled."""
-
-    def __init__(self, tokenizer: Encoder) -> None:
-        self._tokenizer = tokenizer
-
-    def encode(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text)
-
-    def last_piece(self, _text: str) -> str:
-        return ""
 
 
 class _Listener:

@@ -18,6 +18,7 @@ from trainer.evaluate.tasks import Kind
 from trainer.packing.canaries import Canary
 from trainer.personal.gate import Mix, choose, is_admissible
 from trainer.simulate.pieces import draw_pieces
+from trainer.simulate.project import laid_out
 from trainer.simulate.trial import write_with_server
 from trainer.simulate.typist import Tally
 from trainer.tuning.interpolation import interpolate_folders
@@ -123,5 +124,6 @@ def measure_worth(model: Path, texts: Texts, size: Size, seed: int) -> Worth:
     config = EvaluateConfig(tasks=size.num_tasks, kinds=KINDS)
     answers = answer_tasks(model, draw_all_tasks(texts.home, config.kinds, config.tasks, seed))
     pieces = draw_pieces(texts.home, size.num_pieces, seed)
-    typed = asyncio.run(write_with_server(pieces, model, seed, in_time=True)) if pieces else Tally()
+    with laid_out(texts.home) as project:
+        typed = asyncio.run(write_with_server(pieces, project, model, seed, in_time=True)) if pieces else Tally()
     return Worth(answers=answers, kinds=figures_by_kind(answers), typed=typed)

@@ -11,6 +11,7 @@ from trainer.simulate.faults import Faults
 from trainer.simulate.figures import figures
 from trainer.simulate.pieces import Piece
 from trainer.simulate.pipeline import ablations, loaded_engine, pipeline_editor
+from trainer.simulate.project import Project
 from trainer.simulate.trial import write_all
 from trainer.simulate.typist import Tally
 
@@ -55,12 +56,12 @@ class Outcome:
         )
 
 
-async def ablate(pieces: Sequence[Piece], model: Path | None, seed: int) -> dict[str, Outcome]:
+async def ablate(pieces: Sequence[Piece], project: Project, model: Path | None, seed: int) -> dict[str, Outcome]:
     """By what was switched off; all with one engine, because what it has read changes no answer."""
     outcomes = {}
     async with loaded_engine(model) as engine:
         for name, rules in ablations().items():
-            editor = pipeline_editor(model, engine, rules)
+            editor = pipeline_editor(model, engine, project, rules)
             tally = await write_all(editor, pieces, seed, f"writing {name}")
             outcomes[name] = Outcome(tally=tally, faults=editor.faults)
     return outcomes

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trainer.simulate.pieces import Piece
+    from trainer.simulate.project import Project
     from trainer.simulate.typist import Tally
 
 
@@ -35,17 +36,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], co
 
 def _run(options: argparse.Namespace) -> None:
     from trainer.evaluate.sources import read_sources
-    from trainer.simulate.figures import figures
     from trainer.simulate.pieces import draw_pieces
+    from trainer.simulate.project import laid_out
 
     if options.pieces < 1:
         raise EvaluationError(f"--pieces is {options.pieces}: at least 1 is to be written")
-    pieces = draw_pieces(read_sources(options.sources), options.pieces, options.seed)
+    documents = read_sources(options.sources)
+    pieces = draw_pieces(documents, options.pieces, options.seed)
     if not pieces:
         raise EvaluationError("no file there is long enough to write a part of it: name more code")
-    tallies = asyncio.run(_simulate(pieces, options.model, options.seed))
+    with laid_out(documents) as project:
+        _type(pieces, project, options)
+
+
+def _type(pieces: Sequence[Piece], project: Project, options: argparse.Namespace) -> None:
+    """Print the tables, and write them where that is asked for. Raises: EvaluationError."""
+    from trainer.simulate.figures import figures
+
+    tallies = asyncio.run(_simulate(pieces, project, options.model, options.seed))
     sys.stdout.write(render_rows(_rows(tallies), right=tuple(range(1, 1 + len(tallies)))) + "\n")
-    outcomes = asyncio.run(_ablate(pieces, options.model, options.seed)) if options.ablations else {}
+    outcomes = asyncio.run(_ablate(pieces, project, options.model, options.seed)) if options.ablations else {}
     if options.json is not None:
         values = {name: {**asdict(tally), **figures(tally)} for name, tally in tallies.items()}
         try:
@@ -56,21 +66,23 @@ def _run(options: argparse.Namespace) -> None:
             raise EvaluationError(f"--json {options.json} cannot be written: {error}") from error
 
 
-async def _simulate(pieces: Sequence[Piece], model: Path | None, seed: int) -> dict[str, Tally]:
+async def _simulate(pieces: Sequence[Piece], project: Project, model: Path | None, seed: int) -> dict[str, Tally]:
     """By way to suggest."""
     from trainer.simulate.editors import CopyingEditor
     from trainer.simulate.trial import write_all, write_with_server
 
-    tallies = {"parrotlet": await write_with_server(pieces, model, seed)}
+    tallies = {"parrotlet": await write_with_server(pieces, project, model, seed)}
     tallies["copying"] = await write_all(CopyingEditor(), pieces, seed, "writing with copies of the file")
     return tallies
 
 
-async def _ablate(pieces: Sequence[Piece], model: Path | None, seed: int) -> dict[str, Any]:  # Any: JSON
+async def _ablate(
+    pieces: Sequence[Piece], project: Project, model: Path | None, seed: int
+) -> dict[str, Any]:  # Any: JSON
     """Print the table; returns the figures."""
     from trainer.simulate.ablation import ablate, rows
 
-    outcomes = await ablate(pieces, model, seed)
+    outcomes = await ablate(pieces, project, model, seed)
     table = rows(outcomes)
     sys.stdout.write("\n" + render_rows(table, right=tuple(range(1, len(table[0])))) + "\n")
     return {"ablations": {name: outcome.as_dict() for name, outcome in outcomes.items()}}

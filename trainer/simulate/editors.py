@@ -17,6 +17,7 @@ from lsp_server.settings import Settings
 from trainer.evaluate.baselines import copy
 from trainer.evaluate.tasks import Task
 from trainer.simulate.pieces import Piece
+from trainer.simulate.project import Project
 from trainer.simulate.typist import Shown
 
 READY_SECONDS = 60.0
@@ -29,9 +30,9 @@ WAIT_MS = Settings().debounce_ms
 class LspEditor:
     """A minimal editor: it sends each change, asks for ghost text behind it, and never looks at anything else."""
 
-    def __init__(self, client: LanguageClient) -> None:
+    def __init__(self, client: LanguageClient, project: Project) -> None:
         self._client = client
-        self._num_opened = 0
+        self._project = project
         self._uri, self._version = "", 0
         self._line = self._character = 0
 
@@ -39,8 +40,7 @@ class LspEditor:
         if self._uri:
             closed = types.DidCloseTextDocumentParams(text_document=types.TextDocumentIdentifier(uri=self._uri))
             self._client.text_document_did_close(closed)
-        self._num_opened += 1
-        self._uri, self._version = f"file:///simulated/{self._num_opened}/{piece.path}", 0
+        self._uri, self._version = self._project.uri(piece), 0
         document = types.TextDocumentItem(
             uri=self._uri, language_id="python", version=0, text=piece.before + piece.after
         )
@@ -90,7 +90,7 @@ def _width(text: str) -> int:
 
 
 @asynccontextmanager
-async def lsp_editor(arguments: Sequence[str]) -> AsyncIterator[LspEditor]:
+async def lsp_editor(arguments: Sequence[str], project: Project) -> AsyncIterator[LspEditor]:
     """An editor whose server has been started with these arguments, and is ready. Raises: EvaluationError."""
     client = LanguageClient("parrotlet-simulate", __version__)
     command = [sys.executable, "-m", "lsp_server.cli", "serve", "--in-process", *arguments]
@@ -101,12 +101,13 @@ async def lsp_editor(arguments: Sequence[str]) -> AsyncIterator[LspEditor]:
         )
         await client.initialize_async(
             types.InitializeParams(
+                workspace_folders=[types.WorkspaceFolder(uri=root.as_uri(), name=root.name) for root in project.roots],
                 capabilities=types.ClientCapabilities(text_document=ghost_text),
                 initialization_options={"statistics": False, "debounceMs": 0},
             )
         )
         client.initialized(types.InitializedParams())
-        editor = LspEditor(client)
+        editor = LspEditor(client, project)
         await _until_ready(editor)
         yield editor
     finally:

@@ -9,17 +9,20 @@ from tqdm import tqdm
 
 from trainer.simulate.editors import lsp_editor
 from trainer.simulate.pieces import Piece
+from trainer.simulate.project import Project
 from trainer.simulate.typist import Editor, Shown, Tally, write
 
 
-async def write_with_server(pieces: Sequence[Piece], model: Path | None, seed: int, *, in_time: bool = False) -> Tally:
+async def write_with_server(
+    pieces: Sequence[Piece], project: Project, model: Path | None, seed: int, *, in_time: bool = False
+) -> Tally:
     """With suggestions of a real server; None is the model in use. `in_time` has none of them come too late, where the
     models are compared and not the machine.
 
     Raises: EvaluationError when the server does not start.
     """
     arguments = () if model is None else ("--model", str(model))
-    async with lsp_editor(arguments) as editor:
+    async with lsp_editor(arguments, project) as editor:
         return await write_all(_Patient(editor) if in_time else editor, pieces, seed, "writing with Parrotlet")
 
 

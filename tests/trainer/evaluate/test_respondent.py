@@ -6,12 +6,13 @@ from collections.abc import Iterable
 import pytest
 
 from lsp_server.completion.completer import Completer
+from lsp_server.completion.rules import ALL
 from lsp_server.engine.api import CompletionRequest, StopRule
 from lsp_server.engine.fake import FakeEngine, Script
 from lsp_server.model.bundle import Bundle
 from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
-from trainer.evaluate.respondent import USUAL, Asking, Draw, Respondent, before_stop, open_respondent
+from trainer.evaluate.respondent import Draw, Respondent, before_stop, open_respondent
 from trainer.evaluate.tasks import Kind, Task
 
 LAYOUT = PromptLayout(context_tokens=64, new_tokens=16, suffix_tokens=12)
@@ -61,8 +62,8 @@ async def test_infilling_puts_the_suffix_first_and_going_on_begins_a_file(code_t
 async def test_what_is_left_out_for_comparison_is_left_out(code_tokenizer: CodeTokenizer) -> None:
     engine = FakeEngine(saying("x"))
     asked = respondent(engine, code_tokenizer)
-    for asking in (USUAL, Asking(healing=False), Asking(memory=False)):
-        await asked.answer(task("line"), asking)
+    for rules in (ALL, ALL.without("healing"), ALL.without("memory")):
+        await asked.answer(task("line"), rules)
     usual, unhealed, forgetful = engine.requests
     assert usual.begins_with
     assert not unhealed.begins_with

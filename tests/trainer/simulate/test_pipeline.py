@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lsp_server.completion.completer import Completer
@@ -12,6 +14,7 @@ from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import MIN_VOCAB_SIZE, CodeTokenizer
 from trainer.simulate.pieces import Piece
 from trainer.simulate.pipeline import PipelineEditor, ablations
+from trainer.simulate.project import Project
 from trainer.simulate.typist import write
 
 PIECE = Piece(source="a", path="a.py", before="first = 1\n", target="second = compute(2)", after="\nlast = 3\n")
@@ -26,7 +29,8 @@ def editor_offering(text: str, rules: Rules = ALL) -> PipelineEditor:
         return [text] if (tokenizer.decode(request.prompt_ids) + request.begins_with).endswith("second =") else []
 
     engine = FakeEngine(script)
-    return PipelineEditor(Completer(engine=engine, tokenizer=tokenizer, prompts=prompts, rules=rules))
+    completer = Completer(engine=engine, tokenizer=tokenizer, prompts=prompts, rules=rules)
+    return PipelineEditor(completer, Project(folder=Path("/no/such")), lambda: None)
 
 
 async def test_a_right_offer_is_accepted() -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from lsp_server.completion.rules import rule_names
+from lsp_server.completion.workspace import path_of
 from lsp_server.model.bundle import Bundle
 from trainer.cli import main
+from trainer.corpus import Document
 from trainer.simulate.editors import CopyingEditor, LspEditor, lsp_editor
 from trainer.simulate.pieces import Piece
+from trainer.simulate.project import Project, laid_out
 from trainer.simulate.typist import write
 
 PIECE = Piece(source="a", path="a.py", before="first = open('é😀')\nfirst", target=" = 1\n    x", after="\nlast\n")
@@ -49,9 +52,9 @@ def test_ablations_switch_each_rule_off(
     assert all(outcome["plain_keys"] > 50 for outcome in outcomes.values())
 
 
-async def test_the_editor_and_the_server_hold_the_same_text(tiny_bundle: Bundle) -> None:
+async def test_the_editor_and_the_server_hold_the_same_text(tiny_bundle: Bundle, tmp_path: Path) -> None:
     """An offer for a place outside the document would be none: the server answers only where both agree."""
-    async with lsp_editor(("--model", str(tiny_bundle.path))) as editor:
+    async with lsp_editor(("--model", str(tiny_bundle.path)), Project(folder=tmp_path)) as editor:
         assert isinstance(editor, LspEditor)
         tally = await write(editor, PIECE, seed=0)
         assert tally.plain_keys == 6
@@ -83,3 +86,18 @@ def test_short_files_are_not_enough(
 ) -> None:
     assert main(["simulate", str(write_files(tmp_path / "short", {"a.py": "value = 1\n"}))]) == 2
     assert "no file there is long enough" in capsys.readouterr().err
+
+
+def test_the_files_lie_where_the_server_looks_for_them_and_are_gone_afterwards() -> None:
+    documents = [
+        Document(path=path, source=source, licence="MIT", sha256="", text=f"x = 1  # {source}\r\n")
+        for source, path in (("owner/one", "pkg/a.py"), ("two", "b.py"))
+    ]
+    piece = Piece(source="owner/one", path="pkg/a.py", before="", target="x", after="")
+    with laid_out(documents) as project:
+        file = path_of(project.uri(piece))
+        assert file is not None
+        assert file.is_relative_to(project.root(piece))
+        assert file.read_bytes() == b"x = 1  # owner/one\r\n"
+        assert [root.relative_to(project.folder).as_posix() for root in project.roots] == ["owner/one", "two"]
+    assert not project.folder.exists()
