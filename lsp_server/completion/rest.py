@@ -11,6 +11,8 @@ MOST_CHARACTERS_ABOVE = 40_000
 MOST_CHARACTERS_BELOW = 20_000
 """Some 15,000 tokens in all: beyond them a document's own text is no likelier to come again than other files'."""
 _KNOWN_LINES = 20_000
+_KNOWN_PARTS = 8
+"""Neither part changes while one types, until the window moves."""
 _LONGEST_LINE = 1_000
 _LINE_BREAK = re.compile(r"(?<!\n)(?=\n)")
 """Before each run of line breaks: no token of ours spans it, and few of others' do."""
@@ -28,11 +30,12 @@ class Rest:
         self._encode: Callable[[str], tuple[int, ...]] = lru_cache(_KNOWN_LINES)(
             lambda line: tuple(tokenizer.encode(line))
         )
+        self._part: Callable[[str], tuple[int, ...]] = lru_cache(_KNOWN_PARTS)(lambda part: tuple(self._ids(part)))
 
     def texts(self, above: str, below: str) -> tuple[tuple[int, ...], ...]:
         """What is below the cursor, and what is above the prompt: the last one is taken to be the nearest."""
         parts = (below[:MOST_CHARACTERS_BELOW], above[-MOST_CHARACTERS_ABOVE:])
-        return tuple(tuple(self._ids(part)) for part in parts if part)
+        return tuple(self._part(part) for part in parts if part)
 
     def _ids(self, text: str) -> Iterator[int]:
         for line in _LINE_BREAK.split(plain(text)):

@@ -42,23 +42,8 @@ GRAMMARS = {
 
 
 _ENDINGS = (
-    *(
-        "_",
-        "_,",
-        "_: _,",
-        ":",
-        "_:",
-        "_):",
-        "import _",
-        "_ import _",
-        "_ in _:",
-        "as _:",
-        "else _",
-        "if _",
-        '": _,',
-        "': _,",
-    ),
-    *("_():", "_ = _", "_ in _"),
+    *("", "_", "_,", "_: _,", ":", "_:", "_):", "import _", "_ import _", "_ in _:", "as _:", "else _", "if _"),
+    *('": _,', "': _,", "_():", "_ = _", "_ in _"),
 )
 """What might end a line in one language or another, the likeliest first."""
 
