@@ -69,6 +69,26 @@ def test_a_line_that_is_broken_already_cannot(line: str) -> None:
     assert not Syntax().can_be_right(at_cursor(line + "|\n"))
 
 
+@pytest.mark.parametrize(
+    ("language", "document", "sound", "broken"),
+    [
+        ("javascript", "function f() {\n  |\n}\n", "return g(1);", "return g(1;"),
+        ("typescript", "function f(a: number) {\n  |\n}\n", "const x: string = `a`;", "const : = 1;"),
+        ("typescriptreact", "const a = <div>\n  |\n</div>\n", "<p>a</p>", "<p = >"),
+        ("go", "package a\nfunc f() {\n\t|\n}\n", "return g(1)", "return ) 1"),
+        ("rust", "fn f() {\n    |\n}\n", "let x = g(1);", "let = = ;"),
+        ("java", "class A {\n  |\n}\n", "int f() { return 1; }", "int f( {"),
+        ("c", "int f() {\n  |\n}\n", "return 1;", "return ) 1;"),
+        ("cpp", "int f() {\n  |\n}\n", "std::vector<int> a;", "std::<> a;"),
+    ],
+)
+def test_other_languages_are_parsed_where_their_grammar_is_installed(
+    language: str, document: str, sound: str, broken: str
+) -> None:
+    assert Syntax().fits(at_cursor(document, language), sound)
+    assert not Syntax().fits(at_cursor(document, language), broken)
+
+
 def test_the_end_of_the_string_around_the_cursor_is_known() -> None:
     syntax = Syntax()
     assert syntax.string_end(at_cursor("'''Says\n|\n'''\n")) == "'''"
