@@ -34,7 +34,12 @@ class ReusingEngine(FakeEngine):
 
 
 def script(request: CompletionRequest, index: int) -> Iterable[str]:
-    return [" 1\n"] if TOKENIZER.decode(request.prompt_ids).endswith("x =") else []
+    return [" 1\n"] if asked(request).endswith("x =") else []
+
+
+def asked(request: CompletionRequest) -> str:
+    """The prompt, with the piece that the answer is to begin with."""
+    return TOKENIZER.decode(request.prompt_ids) + request.begins_with
 
 
 def insert(at: int, text: str, phase: Phase = Phase.TYPING) -> Edit:
@@ -52,7 +57,7 @@ async def test_each_edit_is_asked_about_with_the_document_as_it_then_is() -> Non
     engine = FakeEngine(script)
     remove = Edit(document="a.py", at=1, remove=2, insert="", cursor=1, phase=Phase.DELETING)
     await play(engine, Open(document="a.py", text="ab;"), insert(2, "c"), remove)
-    assert [TOKENIZER.decode(each.prompt_ids) for each in engine.requests] == [";abc", ";a"]
+    assert [asked(each) for each in engine.requests] == [";abc", ";a"]
 
 
 async def test_what_is_typed_through_comes_from_the_cache() -> None:
@@ -71,7 +76,7 @@ async def test_a_keystroke_is_served_when_nearly_all_of_its_prompt_was_read_befo
     (keystroke,) = await play(engine, Open(document="a.py", text="y" * 99), insert(99, "z", Phase.MOVING))
     assert keystroke.phase is Phase.MOVING
     assert keystroke.is_served is is_served
-    assert keystroke.prompt_tokens == 101
+    assert keystroke.prompt_tokens == 100, "the last piece is the answer's to begin with"
     assert keystroke.prefill_ms == 2.0
 
 
