@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, TypeVar
 
 from lsp_server import errors
@@ -69,7 +69,7 @@ def batches(texts: Mapping[str, Sequence[int]]) -> Iterator[dict[str, str]]:
     batch: dict[str, str] = {}
     size = 0
     for name, ids in texts.items():
-        packed = base64.b64encode(array("I", ids).tobytes()).decode()
+        packed = _packed(ids)
         if len(packed) > MOST_TEXT_BYTES:
             continue
         if batch and size + len(packed) > MOST_TEXT_BYTES:
@@ -83,18 +83,24 @@ def batches(texts: Mapping[str, Sequence[int]]) -> Iterator[dict[str, str]]:
 
 def take_texts(message: Message, key: str) -> dict[str, Sequence[int]]:
     """Texts as `batches` makes them. Raises: WireError."""
-    texts = take(message, key, dict)
+    return {name: _unpacked(packed) for name, packed in take(message, key, dict).items()}
+
+
+def _packed(ids: Sequence[int]) -> str:
+    """A whole document's ids: as JSON numbers they would take ten milliseconds a keystroke."""
+    return base64.b64encode(array("I", ids).tobytes()).decode()
+
+
+def _unpacked(packed: object) -> list[int]:
+    """Raises: WireError."""
     try:
-        return {
-            name: memoryview(base64.b64decode(packed, validate=True)).cast("I").tolist()
-            for name, packed in texts.items()
-        }
+        return memoryview(base64.b64decode(packed, validate=True)).cast("I").tolist()  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise WireError(f"{key!r} holds a text that is not understood: {error}") from error
+        raise WireError(f"a text is not understood: {error}") from error
 
 
 def request_to_json(request: CompletionRequest) -> dict[str, Any]:
-    return asdict(request)
+    return {**asdict(replace(request, recall=None)), "recall": _recall_to_json(request.recall)}
 
 
 def request_from_json(message: Message) -> CompletionRequest:
@@ -121,11 +127,18 @@ def request_from_json(message: Message) -> CompletionRequest:
     )
 
 
+def _recall_to_json(recall: Recall | None) -> dict[str, Any] | None:
+    if recall is None:
+        return None
+    texts = [_packed(ids) for ids in recall.texts]
+    return {"texts": texts, "collection": recall.collection, "own_name": recall.own_name}
+
+
 def _recall_from_json(message: Message | None) -> Recall | None:
     if message is None:
         return None
     return Recall(
-        texts=tuple(take_ids({"texts": each}, "texts") for each in take(message, "texts", list)),
+        texts=tuple(tuple(_unpacked(each)) for each in take(message, "texts", list)),
         collection=take(message, "collection", str),
         own_name=take(message, "own_name", str),
     )
