@@ -21,7 +21,7 @@ HEAD = (
     "of 100 keys: offers",
     "right",
     "syntax errors",
-    "heads",
+    "unfinished",
     "line's rest",
     "line below",
     "above",
