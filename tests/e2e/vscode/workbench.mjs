@@ -18,17 +18,22 @@ const GHOST_LINES = '.suggest-preview-text .view-line';
 // Status bar items that only VS Code in a browser has; they are left out of pictures.
 const BROWSER_ONLY = '[id="status.host"], [id="status.forwardedPorts"], [id="status.workbench.keyboardLayout"]';
 
-// Everything that would speak, fetch, ask or clutter the picture is off.
-const QUIET = {
+// Everything that would speak, fetch or ask is off.
+const OFFLINE = {
   'telemetry.telemetryLevel': 'off',
   'update.mode': 'none',
   'extensions.autoUpdate': false,
   'extensions.autoCheckUpdates': false,
   'chat.disableAIFeatures': true,
-  'security.workspace.trust.enabled': false,
   'git.enabled': false,
   'workbench.startupEditor': 'none',
   'workbench.tips.enabled': false,
+  'files.autoSave': 'afterDelay',
+  'files.autoSaveDelay': 100,
+};
+
+// And so is what would clutter the picture, or suggest beside us.
+export const QUIET = {
   'workbench.colorTheme': 'Default Dark Modern',
   'workbench.activityBar.location': 'hidden',
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
@@ -50,8 +55,6 @@ const QUIET = {
   'editor.stickyScroll.enabled': false,
   'editor.quickSuggestions': { other: 'off', comments: 'off', strings: 'off' },
   'editor.parameterHints.enabled': false,
-  'files.autoSave': 'afterDelay',
-  'files.autoSaveDelay': 100,
 };
 
 export class Workbench {
@@ -60,20 +63,27 @@ export class Workbench {
     this.folders = sandbox.folders;
     this.logFolder = logFolder;
     this.options = ['--user-data-dir', this.folders.user, '--extensions-dir', this.folders.extensions, '--config', '/dev/null'];
+    this.errors = [];
   }
 
-  install(vsix, machineSettings) {
-    for (const [place, settings] of [['User', QUIET], ['Machine', machineSettings]]) {
-      fs.mkdirSync(path.join(this.folders.user, place));
+  /** `user` and `machine` are settings. */
+  install(vsix, { user = QUIET, machine = {} }) {
+    for (const [place, settings] of [['User', { ...OFFLINE, ...user }], ['Machine', machine]]) {
+      fs.mkdirSync(path.join(this.folders.user, place), { recursive: true });
       fs.writeFileSync(path.join(this.folders.user, place, 'settings.json'), JSON.stringify(settings));
     }
     const command = [codeServer, ...this.options, '--install-extension', vsix];
     execFileSync(process.execPath, command, { env: this.sandbox.environment, stdio: 'pipe', timeout: START_MS });
   }
 
-  /** Shows a file of the workspace in a window of the given size. */
-  async open(file, viewport) {
-    const port = await this.serve();
+  /** A setting of the machine, as it is on disk. */
+  machineSetting(name) {
+    return JSON.parse(fs.readFileSync(path.join(this.folders.user, 'Machine', 'settings.json'), 'utf8'))[name];
+  }
+
+  /** Shows a file of the workspace in a window of the given size. With `trust`, the editor asks whether to trust the workspace. */
+  async open(file, { viewport = { width: 1100, height: 620 }, trust = false } = {}) {
+    this.port = await this.serve(trust);
     this.browser = await chromium.launchPersistentContext(this.folders.browser, {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       env: this.sandbox.environment,
@@ -84,22 +94,38 @@ export class Workbench {
     });
     this.page = this.browser.pages()[0] ?? (await this.browser.newPage());
     this.page.setDefaultTimeout(START_MS);
-    this.page.on('console', (message) => fs.appendFileSync(path.join(this.logFolder, 'console.log'), `${message.text()}\n`));
+    this.page.on('console', (message) => { this.note(message.type(), message.text()); });
+    this.page.on('pageerror', (error) => { this.note('error', String(error)); });
     await this.page.addInitScript(recordNotifications);
-    const payload = JSON.stringify([['openFile', `vscode-remote://127.0.0.1:${port}${file}`]]);
-    const query = new URLSearchParams({ folder: this.folders.workspace, payload });
-    await this.page.goto(`http://127.0.0.1:${port}/?${query}`);
-    await this.page.locator('.editor-instance .monaco-editor .view-line').first().waitFor();
+    await this.load(file);
     await this.page.keyboard.press('Control+b');
     await this.page.locator('.part.sidebar').waitFor({ state: 'hidden' });
-    await this.page.locator('.editor-instance .monaco-editor .view-lines').first().click();
+    await this.focus();
   }
 
-  async serve() {
+  /** Shows the window (again), with this file. */
+  async load(file) {
+    const payload = JSON.stringify([['openFile', `vscode-remote://127.0.0.1:${this.port}${file}`]]);
+    const query = new URLSearchParams({ folder: this.folders.workspace, payload });
+    await this.page.goto(`http://127.0.0.1:${this.port}/?${query}`);
+    await this.page.locator('.editor-instance .monaco-editor .view-line').first().waitFor();
+  }
+
+  focus() {
+    return this.page.locator('.editor-instance .monaco-editor .view-lines').first().click();
+  }
+
+  /** Of the console's messages, the errors that name us or a page's policy are kept: other parts of an editor complain a lot. */
+  note(type, text) {
+    fs.appendFileSync(path.join(this.logFolder, 'console.log'), `${type} ${text}\n`);
+    if (type === 'error' && /parrotlet|Content.Security.Policy/i.test(text)) this.errors.push(text);
+  }
+
+  async serve(trust) {
     const port = await freePort();
     const log = fs.openSync(path.join(this.logFolder, 'code-server.log'), 'w');
     const options = ['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`, '--disable-telemetry', '--disable-update-check'];
-    const quiet = ['--disable-workspace-trust', '--disable-getting-started-override', this.folders.workspace];
+    const quiet = [...(trust ? [] : ['--disable-workspace-trust']), '--disable-getting-started-override', this.folders.workspace];
     spawn(process.execPath, [codeServer, ...this.options, ...options, ...quiet], {
       env: this.sandbox.environment,
       stdio: ['ignore', log, log],
@@ -112,16 +138,40 @@ export class Workbench {
     return port;
   }
 
+  /** Runs a command of the palette by its name. */
+  async command(title) {
+    await this.press('F1');
+    await this.page.locator('.quick-input-widget input').waitFor();
+    await this.page.keyboard.insertText(title);
+    await this.pick(title);
+  }
+
+  /** Takes the entry of the open list that has this text. */
+  async pick(label) {
+    const row = this.page.locator('.quick-input-list .monaco-list-row').filter({ hasText: label }).first();
+    await row.click();
+  }
+
+  /** Labels of the open list. */
+  async listed() {
+    const rows = this.page.locator('.quick-input-list .monaco-list-row');
+    await rows.first().waitFor();
+    return rows.evaluateAll((all) => all.map((row) => row.getAttribute('aria-label') ?? ''));
+  }
+
+  /** Presses a button of a notification on the screen. */
+  async button(label) {
+    await this.page.locator('.notification-list-item .monaco-button').filter({ hasText: label }).first().click();
+  }
+
   /** What the status bar says in an item with this name, its tooltip included. */
   async status(name) {
     const labels = await this.page.locator('.statusbar-item').evaluateAll((items) => items.map((item) => item.getAttribute('aria-label') ?? ''));
     return labels.find((label) => label.includes(name)) ?? '';
   }
 
-  /** Clicks an item of the status bar, and goes back to the editor. */
   async clickStatus(name) {
     await this.page.locator('.statusbar-item a').filter({ hasText: name }).click();
-    await this.press('Control+1');
   }
 
   press(key) {
