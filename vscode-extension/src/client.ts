@@ -13,15 +13,24 @@ import {
   type WorkDoneProgressReport,
 } from 'vscode-languageclient/node';
 import { Crashes } from './crashes';
+import { Patience } from './patience';
 import { SECTION, serverArguments } from './settings';
 import type { Status } from './status';
 
 export const SERVED_DOCUMENTS = [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }];
 
+/** Logs what the library would show in boxes, perhaps in the middle of a word: the status says that the server is not running. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
+
 /** Settings as the server is to see them now. */
 export type Settings = () => Record<string, unknown>;
 
 export function makeClient(command: string, log: vscode.LogOutputChannel, status: Status, settings: Settings): LanguageClient {
+  const patience = new Patience(() => client.sendRequest('workspace/executeCommand', { command: 'parrotlet.status' }));
   const options: LanguageClientOptions = {
     documentSelector: SERVED_DOCUMENTS,
     initializationOptions: settings,
@@ -38,7 +47,7 @@ export function makeClient(command: string, log: vscode.LogOutputChannel, status
         showLoading(progress, status);
       },
       provideInlineCompletionItems: (document, position, context, token, next) =>
-        status.during(Promise.resolve(next(document, position, context, token))),
+        status.during(patience.answer(async () => next(document, position, context, token), token)),
       workspace: {
         configuration: ({ items }) => items.map(({ section }) => (section === SECTION ? settings() : null)),
         didChangeConfiguration: () => sendSettings(client, settings),
@@ -47,7 +56,7 @@ export function makeClient(command: string, log: vscode.LogOutputChannel, status
   };
   // At home, because a program must find nothing to load in the folder that happens to be open.
   const server = { command, args: serverArguments(), options: { cwd: os.homedir() } };
-  const client = new LanguageClient(SECTION, 'Parrotlet', server, options);
+  const client = new QuietClient(SECTION, 'Parrotlet', server, options);
   client.onDidChangeState(({ newState }) => {
     if (newState === ClientState.Starting) {
       status.setServer('starting');

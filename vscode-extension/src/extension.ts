@@ -42,7 +42,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     showLog: () => { log.show(); },
     install: () => setup.install(),
     chooseInterpreter,
-    openSample: () => openSample(context.extensionUri),
+    openSample: () => openSample(context.extensionUri, current),
     openStatistics: () => { statistics.show(); },
     chooseModel: () => choice.choose(),
     previousModel: () => choice.back(),

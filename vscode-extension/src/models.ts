@@ -31,7 +31,7 @@ export class Models {
   constructor(private readonly command: string) {}
 
   async list(): Promise<Model[]> {
-    return JSON.parse(await runProgram(this.command, ['models', '--json'])) as Model[];
+    return (JSON.parse(await runProgram(this.command, ['models', '--json'])) as { models: Model[] }).models;
   }
 
   async use(name: string): Promise<void> {

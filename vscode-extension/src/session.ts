@@ -62,8 +62,13 @@ export class Session {
     }
   }
 
+  /** No start is under way: the server answers, or has failed to start. */
+  settled(): Promise<void> {
+    return this.restarts.idle();
+  }
+
   async close(): Promise<void> {
-    await this.restarts.idle();
+    await this.settled();
     await this.stop();
   }
 

@@ -27,10 +27,11 @@ export class Setup {
   /** Says what is missing, with the two buttons that mend it. */
   async offer(message: string): Promise<void> {
     const choice = await vscode.window.showErrorMessage(message, 'Install Parrotlet', 'Choose an Interpreter');
+    // By their commands, for which the walkthrough waits.
     if (choice === 'Install Parrotlet') {
-      await this.install();
+      await vscode.commands.executeCommand('parrotlet.install');
     } else if (choice === 'Choose an Interpreter') {
-      await chooseInterpreter();
+      await vscode.commands.executeCommand('parrotlet.chooseInterpreter');
     }
   }
 

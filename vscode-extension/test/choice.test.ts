@@ -10,7 +10,7 @@ const asked = (): string => held.current.read('asked').trim();
 
 beforeEach(() => {
   const log = path.join(held.current.folder, 'asked');
-  const models = '[{"name": "embedded", "in_use": true}, {"name": "mine", "in_use": false}]';
+  const models = '{"models": [{"name": "embedded", "in_use": true}, {"name": "mine", "in_use": false}]}';
   held.current.program('parrotlet', `echo "$@" >>'${log}'`, `[ "$2" = --json ] && echo '${models}'`, 'exit 0');
   workspace.workspaceFolders = [{ name: 'shop', uri: { scheme: 'file', fsPath: '/work/shop' } }];
 });

@@ -66,6 +66,12 @@ describe('the server', () => {
   });
 });
 
+it('logs the library\'s errors, and shows none in a box', async () => {
+  await start();
+  client.made[0]?.error('no connection', undefined, true);
+  expect(client.made[0]?.errors).toEqual([['no connection', false]]);
+});
+
 describe('the cursor', () => {
   beforeEach(() => {
     vi.useFakeTimers();

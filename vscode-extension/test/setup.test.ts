@@ -51,10 +51,19 @@ describe('a missing server', () => {
     expect(world.lists).toEqual([[expect.stringMatching(/^Parrotlet: .*correct it/), ['Install Parrotlet…', 'Choose an Interpreter…', 'Restart Server', 'Show Log']]]);
   });
 
-  it('is chosen by a button, in the setting of the machine', async () => {
-    Object.assign(world, { choices: ['Choose an Interpreter'], file: '/venv/bin/python' });
+  it.each([
+    ['Install Parrotlet', 'parrotlet.install'],
+    ['Choose an Interpreter', 'parrotlet.chooseInterpreter'],
+  ])('has a button for each (%s)', async (button, expected) => {
+    world.choices = [button];
     await held.current.start();
-    await Promise.resolve();
+    await vi.waitFor(() => { expect(world.executed).toContainEqual([expected]); });
+  });
+
+  it('is chosen in the setting of the machine', async () => {
+    world.file = '/venv/bin/python';
+    await held.current.start();
+    await command('chooseInterpreter');
     expect(world.updates).toEqual([['parrotlet.server.path', '/venv/bin/python', ConfigurationTarget.Global]]);
   });
 

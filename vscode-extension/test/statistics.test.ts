@@ -64,9 +64,12 @@ describe('the statistics', () => {
   });
 });
 
-it('opens a sample file where a suggestion is due', async () => {
-  await held.current.start();
+it('opens a sample file where a suggestion is due, and asks for it once there is a server', async () => {
+  const starting = held.current.start();
   await command('openSample');
-  expect(world.shownDocuments).toEqual([{ language: 'python', content: expect.stringMatching(/self\.counts =$/) as unknown }]);
-  expect(world.executed.at(-1)).toEqual(['editor.action.inlineSuggest.trigger']);
+  expect(client.events).toContain('started 0');
+  await starting;
+  expect(world.shownDocuments).toEqual([{ language: 'python', content: expect.stringMatching(/self\.balance =$/) as unknown }]);
+  expect(world.selections).toEqual([{ start: world.shownDocuments[0]?.content.length, end: world.shownDocuments[0]?.content.length }]);
+  expect(world.executed.at(-1)).toEqual(['parrotlet.suggest']);
 });

@@ -69,6 +69,7 @@ describe('thinking', () => {
 
   it('is shown while an answer takes its time, and is over with the last one', async () => {
     await start();
+    client.behaviour.answers['workspace/executeCommand'] = { state: 'ready', window_is_ready: true };
     const answers: ((items: string[]) => void)[] = [];
     const ask = (): Promise<unknown> =>
       middleware().provideInlineCompletionItems(0, 0, 0, 0, () => new Promise((resolve) => answers.push(resolve)));

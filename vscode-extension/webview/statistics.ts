@@ -65,9 +65,9 @@ function figures({ all, by_day, by_language }: Figures): HTMLElement[] {
     return [element('p', 'No suggestions were offered in this time.')];
   }
   const byDay = Object.entries(by_day);
-  const labels = byDay.map(([day]) => day);
+  const labels = byDay.map(([day]) => day.slice('2026-'.length));
   const values = (of: (day: Summary) => number | null): (number | null)[] => byDay.map(([, day]) => of(day));
-  const latency = [line('half of them', values((day) => day.latency_p50_ms), 'blue'), line('nine of ten', values((day) => day.latency_p90_ms), 'orange')];
+  const latency = [line('half of them', values((day) => day.latency_p50_ms), 'blue'), line('nine of ten', values((day) => day.latency_p90_ms), 'yellow')];
   const shares = ['offered', 'accepted', 'characters saved', 'answered within, ms'];
   const cells = (each: Summary): Row => [each.offered, percent(each.acceptance), each.saved_characters, Math.round(each.latency_p50_ms)];
   return [

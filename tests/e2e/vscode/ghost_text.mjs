@@ -81,7 +81,7 @@ async function suggestionsAreTurnedOffAndOn(scene, editing) {
   const { workbench, output } = scene;
   const menu = async (label) => {
     await workbench.clickStatus('Parrotlet');
-    await workbench.listed();
+    await workbench.listed('Parrotlet');
     if (label.startsWith('Pause')) await workbench.screenshot(path.join(output, 'menu.png'));
     await workbench.pick(label);
   };

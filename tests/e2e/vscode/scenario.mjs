@@ -16,7 +16,7 @@ export const SCREEN_MS = 15_000;
  * `files` are written into the workspace before. No notification may have been shown but those that `notices` allows, and no
  * error of ours in the console.
  */
-export async function scenario(name, { file, files, user = QUIET, machine = {}, viewport, trust = false, prepare, notices = /^$/ }, play) {
+export async function scenario(name, { file, files, user = QUIET, machine = {}, viewport, trust = false, prepare, host, notices = /^$/ }, play) {
   const began = Date.now();
   const say = (message) => console.log(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${name}: ${message}`);
   const output = path.join(process.env.PARROTLET_E2E_CACHE, 'output', name);
@@ -33,7 +33,7 @@ export async function scenario(name, { file, files, user = QUIET, machine = {}, 
     }
     const settings = { 'parrotlet.server.path': parrotlet, 'parrotlet.deadlineMs': 60_000, ...machine, ...prepare?.(scene) };
     workbench.install(process.env.PARROTLET_VSIX, { user, machine: settings });
-    await workbench.open(scene.file, { viewport, trust });
+    await workbench.open(scene.file, { viewport, trust, hosted: host?.(sandbox) });
     await until('the status bar shows Parrotlet', ENGINE_MS, async () => (await workbench.status('Parrotlet')) !== '');
     say('the workbench is open');
     await play(scene);

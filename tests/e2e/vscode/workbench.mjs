@@ -12,6 +12,7 @@ const codeServer = path.join(cache, 'node_modules/code-server/out/node/entry.js'
 
 // Ten seconds on an idle machine, a hundred beside a training run.
 const START_MS = 240_000;
+const ACTION_MS = 30_000;
 const GHOST = '.ghost-text-decoration, .ghost-text-decoration-preview';
 const GHOST_LINES = '.suggest-preview-text .view-line';
 
@@ -81,9 +82,12 @@ export class Workbench {
     return JSON.parse(fs.readFileSync(path.join(this.folders.user, 'Machine', 'settings.json'), 'utf8'))[name];
   }
 
-  /** Shows a file of the workspace in a window of the given size. With `trust`, the editor asks whether to trust the workspace. */
-  async open(file, { viewport = { width: 1100, height: 620 }, trust = false } = {}) {
-    this.port = await this.serve(trust);
+  /**
+   * Shows a file of the workspace in a window of the given size. With `trust`, the editor asks whether to trust the workspace;
+   * `hosted` are the paths, by their parameters' names, of tests to run in the extension host.
+   */
+  async open(file, { viewport = { width: 1100, height: 620 }, trust = false, hosted } = {}) {
+    this.port = await (hosted === undefined ? this.serve(trust) : this.serveTests());
     this.browser = await chromium.launchPersistentContext(this.folders.browser, {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       env: this.sandbox.environment,
@@ -97,15 +101,16 @@ export class Workbench {
     this.page.on('console', (message) => { this.note(message.type(), message.text()); });
     this.page.on('pageerror', (error) => { this.note('error', String(error)); });
     await this.page.addInitScript(recordNotifications);
-    await this.load(file);
+    await this.load(file, hosted);
     await this.page.keyboard.press('Control+b');
     await this.page.locator('.part.sidebar').waitFor({ state: 'hidden' });
     await this.focus();
+    this.page.setDefaultTimeout(ACTION_MS);
   }
 
-  /** Shows the window (again), with this file. */
-  async load(file) {
-    const payload = JSON.stringify([['openFile', `vscode-remote://127.0.0.1:${this.port}${file}`]]);
+  async load(file, hosted = []) {
+    const remote = ([name, target]) => [name, `vscode-remote://127.0.0.1:${this.port}${target}`];
+    const payload = JSON.stringify([['openFile', file], ...hosted].map(remote));
     const query = new URLSearchParams({ folder: this.folders.workspace, payload });
     await this.page.goto(`http://127.0.0.1:${this.port}/?${query}`);
     await this.page.locator('.editor-instance .monaco-editor .view-line').first().waitFor();
@@ -121,18 +126,29 @@ export class Workbench {
     if (type === 'error' && /parrotlet|Content.Security.Policy/i.test(text)) this.errors.push(text);
   }
 
-  async serve(trust) {
+  serve(trust) {
+    const options = ['--auth', 'none', '--disable-telemetry', '--disable-update-check', '--disable-getting-started-override'];
+    const quiet = trust ? [] : ['--disable-workspace-trust'];
+    const bind = (port) => ['--bind-addr', `127.0.0.1:${port}`, ...quiet, this.folders.workspace];
+    return this.start('healthz', (port) => [codeServer, ...this.options, ...options, ...bind(port)]);
+  }
+
+  /** The server inside code-server: only it takes the option without which a built workbench runs no tests. */
+  serveTests() {
+    const server = path.join(cache, 'node_modules/code-server/lib/vscode/out/server-main.js');
+    const options = ['--without-connection-token', '--accept-server-license-terms', '--enable-smoke-test-driver', '--telemetry-level', 'off'];
+    const folders = ['--server-data-dir', this.folders.user, '--user-data-dir', this.folders.user, '--extensions-dir', this.folders.extensions];
+    return this.start('version', (port) => [server, '--host', '127.0.0.1', '--port', String(port), ...options, ...folders]);
+  }
+
+  /** Starts a server on a free port, and returns that once the page answers. */
+  async start(page, command) {
     const port = await freePort();
     const log = fs.openSync(path.join(this.logFolder, 'code-server.log'), 'w');
-    const options = ['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`, '--disable-telemetry', '--disable-update-check'];
-    const quiet = [...(trust ? [] : ['--disable-workspace-trust']), '--disable-getting-started-override', this.folders.workspace];
-    spawn(process.execPath, [codeServer, ...this.options, ...options, ...quiet], {
-      env: this.sandbox.environment,
-      stdio: ['ignore', log, log],
-    });
+    spawn(process.execPath, command(port), { env: this.sandbox.environment, stdio: ['ignore', log, log] });
     fs.closeSync(log);
-    await until('code-server answers', START_MS, async () => {
-      const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+    await until('the editor\'s server answers', START_MS, async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/${page}`).catch(() => undefined);
       return answer?.ok;
     });
     return port;
@@ -152,8 +168,9 @@ export class Workbench {
     await row.click();
   }
 
-  /** Labels of the open list. */
-  async listed() {
+  /** Labels of the open list, once it is the one with this title. */
+  async listed(title) {
+    await this.page.locator('.quick-input-title', { hasText: title }).waitFor();
     const rows = this.page.locator('.quick-input-list .monaco-list-row');
     await rows.first().waitFor();
     return rows.evaluateAll((all) => all.map((row) => row.getAttribute('aria-label') ?? ''));
@@ -213,8 +230,11 @@ export class Workbench {
     return this.page.evaluate(() => globalThis.notificationsSeen);
   }
 
-  screenshot(file) {
-    return this.page.screenshot({ path: file, style: `${BROWSER_ONLY} { display: none !important; }` });
+  async screenshot(file) {
+    // Not by the screenshot's own option for styles, which would break the policies of the panels' pages.
+    const style = await this.page.addStyleTag({ content: `${BROWSER_ONLY} { display: none !important; }` });
+    await this.page.screenshot({ path: file });
+    await style.evaluate((element) => element.remove());
   }
 
   async close() {

@@ -32,6 +32,7 @@ export const behaviour = { failStart: undefined as Error | undefined, answers: {
 
 export class LanguageClient {
   readonly sent: [string, unknown][] = [];
+  readonly errors: [string, boolean][] = [];
   readonly asked: [string, unknown][] = [];
   state = State.Stopped;
   private readonly stateChanged = new EventEmitter<{ newState: State }>();
@@ -60,6 +61,10 @@ export class LanguageClient {
   async dispose(): Promise<void> {
     await Promise.resolve();
     events.push(`stopped ${made.indexOf(this)}`);
+  }
+
+  error(message: string, _data: unknown, showNotification: boolean): void {
+    this.errors.push([message, showNotification]);
   }
 
   sendRequest(method: string, parameters: unknown): Promise<unknown> {

@@ -70,8 +70,8 @@ export class ThemeColor {
   constructor(readonly id: string) {}
 }
 
-export class Selection {
-  constructor(readonly start: unknown, readonly active: unknown) {}
+export class Range {
+  constructor(readonly start: unknown, readonly end: unknown) {}
 }
 
 export class MarkdownString {
@@ -161,6 +161,7 @@ export const world = {
   panels: [] as Panel[],
   opened: [] as string[],
   shownDocuments: [] as { language: string; content: string }[],
+  selections: [] as Range[],
   commands: new Map<string, (...values: unknown[]) => unknown>(),
   executed: [] as unknown[][],
   statusItem: {
@@ -181,7 +182,7 @@ export const world = {
   reset: (): void => {
     Object.assign(world, { settings: {}, workspaceValues: {}, updates: [], messages: [], choices: [], lists: [], picks: {} });
     Object.assign(world, { executed: [], commands: new Map(), log: { lines: [], shown: 0 }, pythonApi: undefined, file: undefined });
-    Object.assign(world, { progress: [], cancellation: new Cancellation(), panels: [], opened: [], shownDocuments: [] });
+    Object.assign(world, { progress: [], cancellation: new Cancellation(), panels: [], opened: [], shownDocuments: [], selections: [] });
     Object.assign(workspace, { isTrusted: true, workspaceFolders: undefined });
     window.activeTextEditor = undefined;
     env.remoteName = undefined;
@@ -275,7 +276,7 @@ export const window = {
     return Promise.resolve(options.canPickMany ? picked : picked[0]);
   },
   showOpenDialog: () => Promise.resolve(world.file && [Uri.file(world.file)]),
-  showTextDocument: () => Promise.resolve({ selection: undefined }),
+  showTextDocument: (_document: unknown, options: { selection: Range }) => Promise.resolve(void world.selections.push(options.selection)),
   withProgress: (options: { title: string }, work: (progress: { report(value: object): void }, token: Cancellation) => unknown) => {
     const progress: Progress = { title: options.title, reports: [] };
     world.progress.push(progress);
