@@ -1,4 +1,4 @@
-// Other documents than files: the cells of a notebook, an untitled file, a second folder of the workspace.
+// Other documents than files: an untitled file, and the cells of a notebook.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -21,7 +21,7 @@ const CODE = `class Account:
 `;
 
 async function ghostTextIsShownAndAccepted({ workbench, output, say }, editing) {
-  const code = 'class Person:\ndef __init__(self, name, age):\nself.name =';
+  const code = 'class Person:\ndef __init__(self, name, age, city, email):\nself.name =';
   const { document, shown } = await editing.suggest(code);
   say(`ghost text: ${JSON.stringify(shown)}`);
   await workbench.screenshot(options.screenshot ?? path.join(output, 'ghost-text.png'));
@@ -31,7 +31,7 @@ async function ghostTextIsShownAndAccepted({ workbench, output, say }, editing) 
 }
 
 async function aWordIsAcceptedAndTheRestDismissed({ workbench, say }, editing) {
-  const { document, shown } = await editing.suggest('\nself.age = age\n\ndef greet(self):\nreturn');
+  const { document, shown } = await editing.suggest('\n\ndef greet(self):\nreturn');
   // The editor takes the space before a word by itself.
   for (let word = 0; word < (shown.startsWith(' ') ? 2 : 1); word++) await workbench.press('Control+ArrowRight');
   await until('a word of it is saved', SCREEN_MS, () => editing.onDisk().slice(document.length).trim() !== '');
@@ -85,10 +85,10 @@ async function suggestionsAreTurnedOffAndOn(scene, editing) {
     if (label.startsWith('Pause')) await workbench.screenshot(path.join(output, 'menu.png'));
     await workbench.pick(label);
   };
-  await switches(scene, editing, { off: () => menu('Turn Suggestions On or Off'), on: () => menu('Turn Suggestions On or Off'), said: /suggestions are off$/, name: 'owner' });
+  await switches(scene, editing, { off: () => menu('Turn Suggestions On or Off'), on: () => menu('Turn Suggestions On or Off'), said: /suggestions are off$/, name: 'age' });
   const language = () => workbench.command('Parrotlet: Turn Suggestions On or Off for This Language');
-  await switches(scene, editing, { off: language, on: language, said: /off for python/, name: 'balance' });
-  await switches(scene, editing, { off: () => menu('Pause for an Hour'), on: () => workbench.command('Parrotlet: End the Pause'), said: /paused until/, name: 'amount' });
+  await switches(scene, editing, { off: language, on: language, said: /off for python/, name: 'city' });
+  await switches(scene, editing, { off: () => menu('Pause for an Hour'), on: () => workbench.command('Parrotlet: End the Pause'), said: /paused until/, name: 'email' });
 }
 
 async function engineDeathGoesUnnoticed({ workbench, sandbox, say }, editing) {
@@ -129,9 +129,9 @@ function only(sandbox, argument) {
 await scenario('ghost-text', { file: 'bank.py', files: { 'bank.py': CODE } }, async (scene) => {
   const editing = new Editing(scene);
   await ghostTextIsShownAndAccepted(scene, editing);
+  await suggestionsAreTurnedOffAndOn(scene, editing);
   await aWordIsAcceptedAndTheRestDismissed(scene, editing);
   await candidatesAreShownInTurn(scene, editing);
-  await suggestionsAreTurnedOffAndOn(scene, editing);
   await engineDeathGoesUnnoticed(scene, editing);
   await serverDeathLosesNoDocument(scene, editing);
 });
