@@ -31,7 +31,9 @@ export async function scenario(name, { file, files, user = QUIET, machine = {}, 
       fs.mkdirSync(path.dirname(target), { recursive: true });
       fs.writeFileSync(target, text);
     }
-    const settings = { 'parrotlet.server.path': parrotlet, 'parrotlet.deadlineMs': 60_000, ...machine, ...prepare?.(scene) };
+    // Whatever the model says is shown, as the command line shows it: how sure it is, is not what these scenarios are about.
+    const shown = { 'parrotlet.confidence': 'all', 'parrotlet.deadlineMs': 60_000 };
+    const settings = { 'parrotlet.server.path': parrotlet, ...shown, ...machine, ...prepare?.(scene) };
     workbench.install(process.env.PARROTLET_VSIX, { user, machine: settings });
     await workbench.open(scene.file, { viewport, trust, hosted: host?.(sandbox) });
     await until('the status bar shows Parrotlet', ENGINE_MS, async () => (await workbench.status('Parrotlet')) !== '');
