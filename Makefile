@@ -10,7 +10,7 @@ NEEDS_CUDA := $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_av
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-gpu check format lint types e2e e2e-nvim e2e-vscode vsix vscode-check train-debug \
 	train-embedded ladder bench-model bench-int8 bench-engine bench-gpu bench-trainer bench-replay bench-drafts \
-	bench-recall bench-suggestions bench-personal clean
+	bench-recall bench-suggestions bench-personal bench-vscode clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -111,6 +111,9 @@ bench-replay: $(SETUP) ## how many keystrokes of a typing session find their pro
 
 bench-suggestions: $(SETUP) ## what suggestions save somebody who types, and what each rule is worth (half an hour)
 	$(BIN)/python -m benchmarks.suggestions
+
+bench-vscode: $(SETUP) ## what the VS Code extension adds to the server's answer, in the real workbench
+	$(BIN)/python -m benchmarks.vscode
 
 clean: ## remove what the targets made, but no trained model
 	rm -rf $(VENV) .bench .e2e .mypy_cache .ruff_cache .pytest_cache vscode-extension/node_modules vscode-extension/dist

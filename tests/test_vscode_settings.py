@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
@@ -13,8 +14,13 @@ import pytest
 from lsp_server.cli import DEVICES
 from lsp_server.settings import Settings, merge, to_camel
 
-MANIFEST = json.loads((Path(__file__).parents[1] / "vscode-extension" / "package.json").read_text("utf-8"))
-PROPERTIES: dict[str, dict[str, Any]] = MANIFEST["contributes"]["configuration"]["properties"]
+EXTENSION = Path(__file__).parents[1] / "vscode-extension"
+MANIFEST = json.loads((EXTENSION / "package.json").read_text("utf-8"))
+MOST_LINES = 1200
+SECTIONS: list[dict[str, Any]] = MANIFEST["contributes"]["configuration"]
+PROPERTIES: dict[str, dict[str, Any]] = {
+    name: each for section in SECTIONS for name, each in section["properties"].items()
+}
 CLIENT_ONLY = {"parrotlet.server.path", "parrotlet.model", "parrotlet.device", "parrotlet.trace.server"}
 SERVER_DEFAULTS = {f"parrotlet.{to_camel(entry.name)}": getattr(Settings(), entry.name) for entry in fields(Settings)}
 NUMERIC = sorted(name for name, default in SERVER_DEFAULTS.items() if type(default) in (int, float))
@@ -73,9 +79,35 @@ def test_the_extension_leaves_the_servers_command_ids_to_the_server() -> None:
     assert declared.isdisjoint({"parrotlet.accepted", "parrotlet.status", "parrotlet.reload"})
 
 
+def test_a_model_is_trained_in_trusted_workspaces_only() -> None:
+    """Reading a hostile repository may run what its git configuration names."""
+    (train,) = [each for each in MANIFEST["contributes"]["commands"] if each["command"] == "parrotlet.train"]
+    assert "isWorkspaceTrusted" in train["enablement"]
+
+
+def test_links_lead_to_commands_that_exist() -> None:
+    declared = {command["command"] for command in MANIFEST["contributes"]["commands"]}
+    linked = set(re.findall(r"command:(parrotlet\.\w+)", json.dumps(MANIFEST["contributes"])))
+    assert linked
+    assert linked <= declared
+
+
+def test_the_extension_stays_small() -> None:
+    """Lines of code, in the editor's host and in its panel; blank ones and comments do not count."""
+    files = [file for folder in ("src", "webview") for file in (EXTENSION / folder).glob("*.ts")]
+    lines = [line.strip() for file in files for line in file.read_text("utf-8").splitlines()]
+    assert sum(bool(line) and not line.startswith(("//", "/*", "*")) for line in lines) < MOST_LINES
+
+
 def test_the_extension_has_the_servers_version() -> None:
     pyproject = (Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8")
     assert f'\nversion = "{MANIFEST["version"]}"\n' in pyproject
+
+
+def test_a_setting_stands_in_one_section() -> None:
+    names = [name for section in SECTIONS for name in section["properties"]]
+    assert len(names) == len(set(names))
+    assert len({section["title"] for section in SECTIONS}) == len(SECTIONS)
 
 
 def test_every_setting_is_described() -> None:

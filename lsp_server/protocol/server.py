@@ -27,6 +27,7 @@ from lsp_server.protocol.anticipation import CURSOR_NOTIFICATION, Anticipation, 
 from lsp_server.protocol.configuration import Configuration
 from lsp_server.protocol.counters import Counters
 from lsp_server.protocol.documents import DocumentStore
+from lsp_server.protocol.figures import STATISTICS_REQUEST, figures
 from lsp_server.protocol.framing import BadFrame
 from lsp_server.protocol.lifeline import wait_for_death
 from lsp_server.protocol.notices import Notices
@@ -81,6 +82,7 @@ class ParrotletServer(LanguageServer):
         self.acquaintance = Acquaintance(
             readiness=self.readiness, configuration=self.configuration, documents=lambda: self.protocol.documents()
         )
+        self.statistics = statistics
         self.observation = Observation(statistics, self.configuration)
         self._lifeline: asyncio.Task[None] | None = None
 
@@ -275,6 +277,10 @@ def _add_commands(server: ParrotletServer) -> None:
         except ParrotletError as error:
             server.notices.engine_trouble(str(error))
         return await _status(server)
+
+    @server.feature(STATISTICS_REQUEST)
+    async def statistics(params: Any) -> dict[str, Any]:  # Any: as `cursor`, and JSON
+        return await figures(params, server.statistics)
 
 
 async def _status(server: ParrotletServer) -> dict[str, object]:

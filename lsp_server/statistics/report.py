@@ -37,13 +37,17 @@ def as_text(offers: Sequence[Offer], days: int) -> str:
 
 def as_json(offers: Sequence[Offer], days: int) -> str:
     """For programs: the same figures, and each day's."""
-    values = {
+    return json.dumps(as_values(offers, days), indent=2)
+
+
+def as_values(offers: Sequence[Offer], days: int) -> dict[str, Any]:  # Any: JSON
+    """What `as_json` writes, and what an editor gets that draws the figures itself."""
+    return {
         "days": days,
         "all": _values(Summary.of(offers)),
         "by_language": {name: _values(each) for name, each in by_language(offers).items()},
         "by_day": {name: _values(each) for name, each in by_day(offers).items()},
     }
-    return json.dumps(values, indent=2)
 
 
 def as_html(offers: Sequence[Offer], days: int) -> str:

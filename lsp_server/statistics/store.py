@@ -42,7 +42,7 @@ class StatisticsStore:
     """Writes what became of offers."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="statistics")
         self._connection: sqlite3.Connection | None = None
         self._has_failed = False
@@ -61,11 +61,11 @@ class StatisticsStore:
         if self._has_failed:
             return
         try:
-            self._connection = self._connection or _open(self._file)
+            self._connection = self._connection or _open(self.file)
             work(self._connection)
         except (sqlite3.Error, OSError, StatisticsError) as error:
             self._has_failed = True
-            logger.warning("no statistics are kept: %s: %s", self._file, error)
+            logger.warning("no statistics are kept: %s: %s", self.file, error)
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -2,7 +2,7 @@
 import * as os from 'node:os';
 import * as vscode from 'vscode';
 import { State, type LanguageClient } from 'vscode-languageclient/node';
-import { makeClient, SERVED_DOCUMENTS } from './client';
+import { makeClient, SERVED_DOCUMENTS, sendSettings, type Settings } from './client';
 import { locateServer, ServerNotFound, type Server } from './locate';
 import { selectedPython } from './python';
 import { Serial } from './serial';
@@ -14,9 +14,13 @@ export class Session {
   private client: LanguageClient | undefined;
   private command: string | undefined;
 
+  /** `own` is the folder that "Install Parrotlet" fills. */
   constructor(
     private readonly log: vscode.LogOutputChannel,
     private readonly status: Status,
+    private readonly settings: Settings,
+    private readonly own: string,
+    private readonly onMissing: (message: string) => Promise<void>,
   ) {}
 
   restart(): Promise<void> {
@@ -28,6 +32,20 @@ export class Session {
     const found = await this.locate().catch(() => undefined);
     if (found !== undefined && found.command !== this.command) {
       await this.restart();
+    }
+  }
+
+  /** Ask the running server. Raises: Error with one line for the user. */
+  async request<Answer>(method: string, parameters: unknown): Promise<Answer> {
+    if (this.client?.state !== State.Running) {
+      throw new Error('the server is not running: restart it, or look into its log');
+    }
+    return this.client.sendRequest<Answer>(method, parameters);
+  }
+
+  async sendSettings(): Promise<void> {
+    if (this.client?.state === State.Running) {
+      await sendSettings(this.client, this.settings);
     }
   }
 
@@ -44,19 +62,35 @@ export class Session {
     }
   }
 
+  /** No start is under way: the server answers, or has failed to start. */
+  settled(): Promise<void> {
+    return this.restarts.idle();
+  }
+
   async close(): Promise<void> {
-    await this.restarts.idle();
+    await this.settled();
     await this.stop();
+  }
+
+  /** Raises: ServerNotFound. */
+  async locate(): Promise<Server> {
+    const python = await selectedPython().catch((error: unknown) => {
+      this.log.warn(`the Python extension did not tell the selected interpreter: ${String(error)}`);
+      return undefined;
+    });
+    const configured = vscode.workspace.getConfiguration(SECTION).get('server.path', '').trim();
+    const { env: environment, platform } = process;
+    return locateServer({ configured, python, environment, home: os.homedir(), own: this.own, platform });
   }
 
   private async replace(): Promise<void> {
     await this.stop();
-    this.status.set('starting');
+    this.status.setServer('starting');
     try {
       const { command, foundBy } = await this.locate();
       this.log.info(`starting ${command}, found by ${foundBy}`);
       this.command = command;
-      this.client = makeClient(command, this.log, this.status);
+      this.client = makeClient(command, this.log, this.status, this.settings);
       await this.client.start();
     } catch (error) {
       this.report(error);
@@ -75,37 +109,12 @@ export class Session {
     }
   }
 
-  private async locate(): Promise<Server> {
-    const python = await selectedPython().catch((error: unknown) => {
-      this.log.warn(`the Python extension did not tell the selected interpreter: ${String(error)}`);
-      return undefined;
-    });
-    return locateServer({
-      configured: vscode.workspace.getConfiguration(SECTION).get('server.path', '').trim(),
-      python,
-      searchPath: process.env.PATH ?? '',
-      home: os.homedir(),
-      platform: process.platform,
-    });
-  }
-
   private report(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     this.log.error(message);
-    this.status.set('failed', message);
+    this.status.setServer(error instanceof ServerNotFound ? 'missing' : 'failed', message);
     if (error instanceof ServerNotFound) {
-      void this.offerRemedy(message);
-    }
-  }
-
-  private async offerRemedy(message: string): Promise<void> {
-    const choice = await vscode.window.showErrorMessage(message, 'Open Setting', 'Show Log');
-    if (choice === 'Open Setting') {
-      // The setting is the machine's, and in a remote window that is the remote one.
-      const page = vscode.env.remoteName === undefined ? 'openSettings' : 'openRemoteSettings';
-      await vscode.commands.executeCommand(`workbench.action.${page}`, { query: 'parrotlet.server.path' });
-    } else if (choice === 'Show Log') {
-      this.log.show();
+      void this.onMissing(message);
     }
   }
 }

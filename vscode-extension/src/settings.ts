@@ -15,15 +15,40 @@ export function serverSettings(): Record<string, unknown> {
 
 /** Arguments of the `parrotlet` command. */
 export function serverArguments(): string[] {
-  const configuration = vscode.workspace.getConfiguration(SECTION);
-  const model = configuration.get('model', '').trim();
-  return ['serve', ...(model === '' ? [] : ['--model', model]), '--device', configuration.get('device', 'auto')];
+  const model = chosenModel();
+  return ['serve', ...(model === '' ? [] : ['--model', model]), '--device', configuration().get('device', 'auto')];
 }
 
-/** Flips `parrotlet.enabled` where it is set now, so that a workspace's choice is not shadowed. */
-export async function toggleEnabled(): Promise<void> {
-  const configuration = vscode.workspace.getConfiguration(SECTION);
-  const { workspaceValue } = configuration.inspect<boolean>('enabled') ?? {};
+/** The folder in `parrotlet.model`; empty where the server chooses. */
+export function chosenModel(): string {
+  return configuration().get('model', '').trim();
+}
+
+export function isEnabled(): boolean {
+  return configuration().get('enabled', true);
+}
+
+export function isDisabledLanguage(language: string): boolean {
+  return configuration().get<string[]>('disabledLanguages', []).includes(language);
+}
+
+export async function setEnabled(enabled: boolean): Promise<void> {
+  await update('enabled', enabled);
+}
+
+export async function toggleLanguage(language: string): Promise<void> {
+  const disabled = configuration().get<string[]>('disabledLanguages', []);
+  const others = disabled.filter((name) => name !== language);
+  await update('disabledLanguages', others.length < disabled.length ? others : [...disabled, language]);
+}
+
+/** Writes a setting where it is set now, so that a workspace's choice is not shadowed. */
+async function update(name: string, value: unknown): Promise<void> {
+  const { workspaceValue } = configuration().inspect(name) ?? {};
   const target = workspaceValue === undefined ? vscode.ConfigurationTarget.Global : vscode.ConfigurationTarget.Workspace;
-  await configuration.update('enabled', !configuration.get('enabled', true), target);
+  await configuration().update(name, value, target);
+}
+
+function configuration(): vscode.WorkspaceConfiguration {
+  return vscode.workspace.getConfiguration(SECTION);
 }

@@ -1,61 +1,27 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** The whole extension in a window, with the server and the editor faked. */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { activate, deactivate } from '../src/extension';
+import { deactivate } from '../src/extension';
 import * as client from './fakes/languageclient';
-import { activeEditorChanged, ConfigurationTarget, env, EventEmitter, workspace, world } from './fakes/vscode';
+import { activeEditorChanged, ConfigurationTarget, EventEmitter, workspace, world } from './fakes/vscode';
+import { command, eachTestHasAWindow, middleware } from './window';
 
-let folder: string;
-let subscriptions: { dispose(): void }[];
-
-beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'extension-'));
-  subscriptions = [];
-  world.reset();
-  client.reset();
-  world.settings['parrotlet.server.path'] = program('parrotlet');
-});
-
-afterEach(async () => {
-  await deactivate();
-  for (const subscription of subscriptions) {
-    subscription.dispose();
-  }
-  rmSync(folder, { recursive: true });
-});
-
-function program(name: string): string {
-  const file = path.join(folder, name);
-  writeFileSync(file, '#!/bin/sh\n');
-  chmodSync(file, 0o755);
-  return file;
-}
-
-async function start(): Promise<void> {
-  await activate({ subscriptions } as never);
-}
-
-function command(id: string): unknown {
-  return world.commands.get(id)?.();
-}
-
-/** The middleware of the newest client, as far as the tests call it. */
-function middleware(): {
-  handleWorkDoneProgress(token: string, progress: { kind: string; message?: string }, next: () => void): void;
-  workspace: {
-    didChangeConfiguration(): Promise<void>;
-    configuration(parameters: { items: { section: string }[] }): unknown[];
-  };
-} {
-  return client.made.at(-1)?.options['middleware'] as never;
-}
+const held = eachTestHasAWindow();
+const start = (): Promise<void> => held.current.start();
+const program = (name: string): string => held.current.program(name);
 
 describe('the server', () => {
   it('is started over stdio and shown as ready', async () => {
     await start();
-    expect(client.made[0]?.server).toEqual({ command: path.join(folder, 'parrotlet'), args: ['serve', '--device', 'auto'] });
+    expect(client.made[0]?.server).toMatchObject({ command: path.join(held.current.folder, 'parrotlet'), args: ['serve', '--device', 'auto'] });
     expect(world.statusItem.text).toBe('$(sparkle) Parrotlet');
+  });
+
+  it('runs at home, where the opened folder has no say', async () => {
+    await start();
+    expect(client.made[0]?.server.options.cwd).toBe(homedir());
   });
 
   it('gets the model and the device as arguments', async () => {
@@ -73,7 +39,7 @@ describe('the server', () => {
 
   it('is replaced one at a time, however often a restart is asked for', async () => {
     await start();
-    await Promise.all([command('parrotlet.restart'), command('parrotlet.restart'), command('parrotlet.restart')]);
+    await Promise.all([command('restart'), command('restart'), command('restart')]);
     expect(client.events).toEqual(['start 0', 'started 0', 'stopped 0', 'start 1', 'started 1']);
   });
 
@@ -82,7 +48,7 @@ describe('the server', () => {
     await world.changeSetting('parrotlet.length', 'line');
     expect(client.made).toHaveLength(1);
     await world.changeSetting('parrotlet.server.path', program('other'));
-    expect(client.made.at(-1)?.server.command).toBe(path.join(folder, 'other'));
+    expect(client.made.at(-1)?.server.command).toBe(path.join(held.current.folder, 'other'));
   });
 
   it('is stopped when the window closes', async () => {
@@ -95,9 +61,15 @@ describe('the server', () => {
     client.behaviour.failStart = new Error('no handshake');
     await start();
     expect(world.log.lines).toContain('no handshake');
-    expect([world.statusItem.text, world.statusItem.command]).toEqual(['$(warning) Parrotlet', 'parrotlet.showLog']);
-    expect(world.errors).toEqual([]);
+    expect(world.statusItem.text).toBe('$(warning) Parrotlet');
+    expect(world.messages).toEqual([]);
   });
+});
+
+it('logs the library\'s errors, and shows none in a box', async () => {
+  await start();
+  client.made[0]?.error('no connection', undefined, true);
+  expect(client.made[0]?.errors).toEqual([['no connection', false]]);
 });
 
 describe('the cursor', () => {
@@ -136,43 +108,13 @@ describe('the cursor', () => {
   });
 });
 
-describe('a missing server', () => {
-  beforeEach(() => {
-    world.settings['parrotlet.server.path'] = '/no/such/parrotlet';
-  });
-
-  it('is told once, with the value and the remedy', async () => {
-    await start();
-    expect(world.errors).toEqual([expect.stringMatching(/"\/no\/such\/parrotlet".*correct it/)]);
-    expect(client.made).toEqual([]);
-  });
-
-  it.each([
-    [undefined, 'workbench.action.openSettings'],
-    ['ssh-remote', 'workbench.action.openRemoteSettings'],
-  ])('leads to the setting by a button (remote: %s)', async (remoteName, page) => {
-    env.remoteName = remoteName;
-    world.choice = 'Open Setting';
-    await start();
-    await Promise.resolve();
-    expect(world.executed).toEqual([[page, { query: 'parrotlet.server.path' }]]);
-  });
-
-  it('leads to the log by a button', async () => {
-    world.choice = 'Show Log';
-    await start();
-    await Promise.resolve();
-    expect(world.log.shown).toBe(1);
-  });
-});
-
 describe('the selected Python', () => {
   const selected = new EventEmitter<undefined>();
   let python: string;
 
   beforeEach(() => {
     world.settings['parrotlet.server.path'] = '';
-    python = path.join(folder, 'python');
+    python = path.join(held.current.folder, 'python');
     world.pythonApi = {
       environments: {
         getActiveEnvironmentPath: () => ({ path: python }),
@@ -184,23 +126,22 @@ describe('the selected Python', () => {
 
   it('brings its own server', async () => {
     await start();
-    expect(client.made[0]?.server.command).toBe(path.join(folder, 'parrotlet'));
+    expect(client.made[0]?.server.command).toBe(path.join(held.current.folder, 'parrotlet'));
   });
 
   it('is not used before the workspace is trusted', async () => {
     workspace.isTrusted = false;
     await start();
-    expect(client.made.map((made) => made.server.command)).not.toContain(path.join(folder, 'parrotlet'));
+    expect(client.made.map((made) => made.server.command)).not.toContain(path.join(held.current.folder, 'parrotlet'));
     await world.grantTrust();
-    expect(client.made.at(-1)?.server.command).toBe(path.join(folder, 'parrotlet'));
+    expect(client.made.at(-1)?.server.command).toBe(path.join(held.current.folder, 'parrotlet'));
   });
 
   it('changes the server only when it has another one', async () => {
     await start();
     await selected.fire(undefined);
     expect(client.made).toHaveLength(1);
-    mkdirSync(path.join(folder, 'venv'));
-    python = path.join(folder, 'venv', 'python');
+    python = path.join(held.current.folder, 'venv', 'python');
     const command = program(path.join('venv', 'parrotlet'));
     await selected.fire(undefined);
     expect(client.made.at(-1)?.server.command).toBe(command);
@@ -227,9 +168,9 @@ describe('settings', () => {
 
   it('toggle where the value is set', async () => {
     await start();
-    await command('parrotlet.toggle');
+    await command('toggle');
     world.workspaceValues['parrotlet.enabled'] = true;
-    await command('parrotlet.toggle');
+    await command('toggle');
     expect(world.updates).toEqual([
       ['parrotlet.enabled', false, ConfigurationTarget.Global],
       ['parrotlet.enabled', false, ConfigurationTarget.Workspace],
@@ -237,29 +178,18 @@ describe('settings', () => {
   });
 });
 
-describe('the status bar', () => {
-  it('shows that the model is loading until it is there', async () => {
-    await start();
-    middleware().handleWorkDoneProgress('1', { kind: 'begin' }, () => undefined);
-    expect(world.statusItem.text).toBe('$(loading~spin) Parrotlet');
-    middleware().handleWorkDoneProgress('1', { kind: 'end', message: 'ready' }, () => undefined);
-    expect(world.statusItem.text).toBe('$(sparkle) Parrotlet');
-  });
-
-  it('shows why the model could not be loaded', async () => {
-    await start();
-    middleware().handleWorkDoneProgress('1', { kind: 'end', message: 'config.json is missing' }, () => undefined);
-    expect([world.statusItem.text, world.statusItem.tooltip]).toEqual(['$(warning) Parrotlet', 'Parrotlet: config.json is missing']);
-  });
-
-  it('shows that suggestions are off', async () => {
-    await start();
-    await world.changeSetting('parrotlet.enabled', false);
-    expect(world.statusItem.text).toBe('$(circle-slash) Parrotlet');
-  });
+it('registers the commands that package.json declares, and none that the server has', async () => {
+  await start();
+  const { contributes } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    contributes: { commands: { command: string }[] };
+  };
+  expect([...world.commands.keys()].sort()).toEqual(contributes.commands.map((declared) => declared.command).sort());
+  expect([...world.commands.keys()]).not.toContain('parrotlet.status');
 });
 
-it('registers no command that the server has', async () => {
-  await start();
-  expect([...world.commands.keys()].sort()).toEqual(['parrotlet.restart', 'parrotlet.showLog', 'parrotlet.toggle']);
+it('is active before the server is', () => {
+  const starting = start();
+  expect(world.commands.has('parrotlet.toggle')).toBe(true);
+  expect(client.events).not.toContain('started 0');
+  return starting;
 });

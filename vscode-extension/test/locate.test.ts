@@ -22,9 +22,9 @@ function program(...names: string[]): string {
   return file;
 }
 
-function places(changes: Partial<Places> = {}): Places {
-  const searchPath = [path.join(root, 'path-bin'), path.join(root, 'other-bin')].join(path.delimiter);
-  return { configured: '', python: undefined, searchPath, home: path.join(root, 'home'), platform: 'linux', ...changes };
+function places({ searchPath, ...changes }: Partial<Places> & { searchPath?: string } = {}): Places {
+  const PATH = searchPath ?? [path.join(root, 'path-bin'), path.join(root, 'other-bin')].join(path.delimiter);
+  return { configured: '', python: undefined, environment: { PATH }, home: path.join(root, 'home'), own: path.join(root, 'own'), platform: 'linux', ...changes };
 }
 
 it('takes the setting before every other place', () => {
@@ -46,9 +46,31 @@ it('goes on to PATH when the selected Python has no server', () => {
   expect(locateServer(places({ python: path.join(root, 'venv', 'bin', 'python') })).command).toBe(command);
 });
 
-it('looks in ~/.local/bin last', () => {
+it('takes what uv tool or pipx have installed before the selected Python', () => {
   const command = program('home', '.local', 'bin', 'parrotlet');
-  expect(locateServer(places())).toEqual({ command, foundBy: '~/.local/bin' });
+  program('venv', 'bin', 'parrotlet');
+  const server = locateServer(places({ python: path.join(root, 'venv', 'bin', 'python') }));
+  expect(server).toEqual({ command, foundBy: 'uv tool or pipx' });
+});
+
+it.each(['UV_TOOL_BIN_DIR', 'PIPX_BIN_DIR', 'XDG_BIN_HOME'])('looks where %s says that tools are', (name) => {
+  const command = program('tools', 'parrotlet');
+  program('home', '.local', 'bin', 'parrotlet');
+  expect(locateServer(places({ environment: { [name]: path.join(root, 'tools') } })).command).toBe(command);
+});
+
+it('takes the environment of its own last', () => {
+  const command = program('own', 'bin', 'parrotlet');
+  expect(locateServer(places())).toEqual({ command, foundBy: 'Install Parrotlet' });
+  program('path-bin', 'parrotlet');
+  expect(locateServer(places()).foundBy).toBe('PATH');
+});
+
+it('takes an interpreter in the setting for the command beside it', () => {
+  const configured = program('venv', 'bin', 'python3.12');
+  expect(() => locateServer(places({ configured }))).toThrow(/interpreter without Parrotlet: run ".*python3\.12" -m pip install parrotlet/);
+  const command = program('venv', 'bin', 'parrotlet');
+  expect(locateServer(places({ configured })).command).toBe(command);
 });
 
 it('expands ~ in the setting', () => {
@@ -85,5 +107,5 @@ it('refuses a relative path, which the opened folder could answer', () => {
 });
 
 it('says where it looked and what to do when there is no server', () => {
-  expect(() => locateServer(places())).toThrow(/not on PATH.*Install the Python package parrotlet, or set parrotlet\.server\.path/);
+  expect(() => locateServer(places())).toThrow(/not on PATH.*Install it, or choose a Python interpreter/);
 });

@@ -1,24 +1,12 @@
-// Ghost text in VS Code from the real server and model, and its survival of the engine's death.
+// What a person does with ghost text in VS Code, with the real server and model, and what happens when they die.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import fs from 'node:fs';
 import path from 'node:path';
-import { parseArgs, promisify } from 'node:util';
-import { Sandbox } from './sandbox.mjs';
-import { until, Workbench } from './workbench.mjs';
+import { parseArgs } from 'node:util';
+import { Editing, SETTLE_MS, SUGGESTION_MS } from './editing.mjs';
+import { ENGINE_MS, scenario, SCREEN_MS } from './scenario.mjs';
+import { until } from './workbench.mjs';
 
 const { values: options } = parseArgs({ options: { screenshot: { type: 'string' } } });
-const parrotlet = process.env.PARROTLET_BIN;
-const output = path.join(process.env.PARROTLET_E2E_CACHE, 'output');
-const run = promisify(execFile);
-const began = Date.now();
-
-// The engine loads torch and the model on a machine that may be busy with other things.
-const ENGINE_MS = 120_000;
-const SUGGESTION_MS = 5_000;
-const SETTLE_MS = 3_000;
-const SAVE_MS = 10_000;
-const SETTING_MS = 10_000;
 
 const CODE = `class Account:
     def __init__(self, owner, balance):
@@ -32,149 +20,118 @@ const CODE = `class Account:
 
 `;
 
-const sandbox = new Sandbox();
-const workbench = new Workbench(sandbox, output);
-const file = path.join(sandbox.folders.workspace, 'bank.py');
-
-function say(message) {
-  console.log(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${message}`);
-}
-
-const onDisk = () => fs.readFileSync(file, 'utf8');
-
-/** What the command line suggests at the end of a document. */
-async function suggestion(document) {
-  const asking = run(parrotlet, ['complete', '-', '--greedy', '--json'], { env: sandbox.environment, timeout: ENGINE_MS });
-  asking.child.stdin.end(document);
-  return JSON.parse((await asking).stdout).suggestions[0]?.text ?? '';
-}
-
-/**
- * Checks the ghost text against the command line, which asks the same model afresh.
- *
- * The server answers from an earlier suggestion where the user types along with it. So the ghost text is the suggestion for the
- * end of the document, or for a point in the code just typed, less what was typed since.
- */
-async function checkGhostText(document, code, shown) {
-  const rejected = [];
-  for (let typed = 0; typed < code.length; typed++) {
-    const end = document.length - typed;
-    const expected = await suggestion(document.slice(0, end));
-    if (expected === document.slice(end) + shown) return;
-    rejected.push(expected);
-  }
-  assert.fail(`the ghost text is ${JSON.stringify(shown)}, but the command line says ${JSON.stringify(rejected[0])}`);
-}
-
-/**
- * Types code at the end of the file, and returns the document and the ghost text behind the last character.
- *
- * A suggestion that the user types along with stays on the screen. The last character is therefore typed after Escape, so
- * that what is shown answers the finished text. While the engine loads there is no suggestion, and only typing asks again.
- */
-async function typeAndSuggest(code) {
-  const lastLine = code.split('\n').at(-1);
-  await workbench.press('Control+End');
-  await workbench.type(code.slice(0, -1));
-  let shown = '';
-  const appears = until('ghost text is shown', ENGINE_MS, async () => {
-    await workbench.hideGhostText(SETTLE_MS);
-    await workbench.type(code.slice(-1));
-    shown = await workbench.ghostTextWithin(SUGGESTION_MS);
-    if (shown === '') await workbench.press('Backspace');
-    return shown !== '';
-  });
-  await appears.catch(async (error) => {
-    const expected = await suggestion(onDisk() + code.slice(-1));
-    throw new Error(`${error.message}; the command line suggests ${JSON.stringify(expected)}`);
-  });
-  await until('the typed text is saved', SAVE_MS, () => onDisk().endsWith(lastLine));
-  return { document: onDisk(), shown };
-}
-
-/** Accepts the ghost text. The editor empties a file before it writes it, so the file is read until it is as expected. */
-async function accept(document, shown) {
-  const expected = document + shown;
-  await workbench.press('Tab');
-  await until('the accepted text is saved', SAVE_MS, () => onDisk() === expected).catch(() => undefined);
-  assert.equal(onDisk(), expected, 'Tab inserts exactly the ghost text');
-}
-
-async function ghostTextIsShownAndAccepted() {
-  const code = 'class Person:\ndef __init__(self, name, age):\nself.name =';
-  const { document, shown } = await typeAndSuggest(code);
+async function ghostTextIsShownAndAccepted({ workbench, output, say }, editing) {
+  const code = 'class Person:\ndef __init__(self, name, age, city, email):\nself.name =';
+  const { document, shown } = await editing.suggest(code);
   say(`ghost text: ${JSON.stringify(shown)}`);
-  const picture = options.screenshot ?? path.join(output, 'ghost-text.png');
-  await workbench.screenshot(picture);
-  await checkGhostText(document, code, shown);
-  say('the command line suggests the same');
-  await accept(document, shown);
-  say('Tab inserted it');
+  await workbench.screenshot(options.screenshot ?? path.join(output, 'ghost-text.png'));
+  await editing.check(document, code, shown);
+  await editing.accept(document, shown);
+  say('it is what the command line suggests, and Tab inserted it');
 }
 
-async function statusBarItemTurnsSuggestionsOffAndOn() {
-  const code = 'return';
+async function aWordIsAcceptedAndTheRestDismissed({ workbench, say }, editing) {
+  const { document, shown } = await editing.suggest('\n\ndef greet(self):\nreturn');
+  // The editor takes the space before a word by itself.
+  for (let word = 0; word < (shown.startsWith(' ') ? 2 : 1); word++) await workbench.press('Control+ArrowRight');
+  await until('a word of it is saved', SCREEN_MS, () => editing.onDisk().slice(document.length).trim() !== '');
+  const taken = editing.onDisk().slice(document.length);
+  assert.match(taken, /^ ?(\w+|\W+)$/);
+  assert.ok(shown.startsWith(taken), `${taken} of ${shown}`);
+  await workbench.hideGhostText(SETTLE_MS);
+  await editing.expectSaved(document + taken, 'Escape inserts nothing');
+  for (const _ of taken) await workbench.press('Backspace');
+  say(`Ctrl+Right took ${JSON.stringify(taken)}, Escape dismissed the rest`);
+}
+
+async function candidatesAreShownInTurn({ workbench, say }, editing) {
   await workbench.press('Control+End');
-  await workbench.type('\n\ndef greet(self):\n');
-  await workbench.clickStatus('Parrotlet');
-  await until('the status bar says that suggestions are off', SETTING_MS, async () => /are off/.test(await workbench.status('Parrotlet')));
-  await workbench.type(code);
+  await workbench.hideGhostText(SETTLE_MS);
+  await workbench.press('Alt+\\');
+  const seen = [await workbench.ghostTextWithin(SUGGESTION_MS)];
+  assert.notEqual(seen[0], '', 'Alt+\\ asks for suggestions');
+  await workbench.press('Alt+]');
+  await until('another candidate is shown', SUGGESTION_MS, async () => !['', seen[0]].includes(await workbench.ghostText()));
+  seen.push(await workbench.ghostText());
+  await workbench.press('Alt+[');
+  await until('the first candidate is shown again', SUGGESTION_MS, async () => (await workbench.ghostText()) === seen[0]);
+  await workbench.hideGhostText(SETTLE_MS);
+  say(`candidates: ${JSON.stringify(seen)}`);
+}
+
+/** Off by a command or the menu, no ghost text while it is, and on again. */
+async function switches({ workbench, say }, editing, { off, on, said, name }) {
+  const code = `self.${name} =`;
+  await off();
+  await until(`the status bar says ${said}`, SCREEN_MS, async () => said.test(await workbench.status('Parrotlet')));
+  await workbench.focus();
+  await workbench.press('Control+End');
+  await workbench.type(`\n${code}`);
   assert.equal(await workbench.ghostTextWithin(SETTLE_MS), '', 'no ghost text while suggestions are off');
   for (const _ of code) await workbench.press('Backspace');
-  await workbench.clickStatus('Parrotlet');
-  await until('the status bar says ready', SETTING_MS, async () => /ready/.test(await workbench.status('Parrotlet')));
-  const { document, shown } = await typeAndSuggest(code);
-  await accept(document, shown);
-  say('the status bar item turns suggestions off and on');
+  await on();
+  await until('the status bar says ready', SCREEN_MS, async () => /ready/.test(await workbench.status('Parrotlet')));
+  await workbench.focus();
+  const { document, shown } = await editing.suggest(code);
+  await editing.accept(document, shown);
+  say(`off and on again: ${said}`);
 }
 
-async function engineDeathGoesUnnoticed() {
-  const engine = onlyEngine();
+async function suggestionsAreTurnedOffAndOn(scene, editing) {
+  const { workbench, output } = scene;
+  const menu = async (label) => {
+    await workbench.clickStatus('Parrotlet');
+    await workbench.listed('Parrotlet');
+    if (label.startsWith('Pause')) await workbench.screenshot(path.join(output, 'menu.png'));
+    await workbench.pick(label);
+  };
+  await switches(scene, editing, { off: () => menu('Turn Suggestions On or Off'), on: () => menu('Turn Suggestions On or Off'), said: /suggestions are off$/, name: 'age' });
+  const language = () => workbench.command('Parrotlet: Turn Suggestions On or Off for This Language');
+  await switches(scene, editing, { off: language, on: language, said: /off for python/, name: 'city' });
+  await switches(scene, editing, { off: () => menu('Pause for an Hour'), on: () => workbench.command('Parrotlet: End the Pause'), said: /paused until/, name: 'email' });
+}
+
+async function engineDeathGoesUnnoticed({ workbench, sandbox, say }, editing) {
+  const engine = only(sandbox, 'engine');
   const code = 'return';
   await workbench.press('Control+End');
   await workbench.type('\n\ndef is_ad');
   process.kill(engine, 'SIGKILL');
   await workbench.type('ult(self):\n');
-  say('the engine was killed while typing');
-  const { document, shown } = await typeAndSuggest(code);
-  say(`ghost text: ${JSON.stringify(shown)}`);
-  assert.notEqual(onlyEngine(), engine);
-  await checkGhostText(document, code, shown);
-  await accept(document, shown);
-  say('the next request was answered by a new engine');
+  const { document, shown } = await editing.suggest(code);
+  assert.notEqual(only(sandbox, 'engine'), engine);
+  await editing.check(document, code, shown);
+  await editing.accept(document, shown);
+  say('the engine was killed while typing, and a new one answered');
 }
 
-/** Process id of the engine that serves the window. */
-function onlyEngine() {
-  const engines = sandbox.processes('engine');
-  assert.equal(engines.length, 1, `one engine runs, not ${engines.length}`);
-  return engines[0];
+async function serverDeathLosesNoDocument({ workbench, sandbox, say }, editing) {
+  const server = only(sandbox, 'serve');
+  const code = 'return';
+  await workbench.press('Control+End');
+  process.kill(server, 'SIGKILL');
+  await workbench.type('\n\ndef is_old(self):\n');
+  await until('another server runs', ENGINE_MS, () => !['', String(server)].includes(sandbox.processes('serve').join()));
+  await until('the status bar says ready', SCREEN_MS, async () => /ready/.test(await workbench.status('Parrotlet')));
+  const { document, shown } = await editing.suggest(code);
+  await editing.check(document, code, shown);
+  await editing.accept(document, shown);
+  say('the server was killed while typing, and the next one knows the document');
 }
 
-async function main() {
-  fs.rmSync(output, { recursive: true, force: true });
-  fs.mkdirSync(output, { recursive: true });
-  fs.writeFileSync(file, CODE);
-  workbench.install(process.env.PARROTLET_VSIX, { 'parrotlet.server.path': parrotlet, 'parrotlet.deadlineMs': 60_000 });
-  say('the extension is installed');
-  await workbench.open(file, { width: 1100, height: 620 });
-  await until('the status bar shows Parrotlet', ENGINE_MS, async () => (await workbench.status('Parrotlet')) !== '');
-  say('the workbench is open');
-  await ghostTextIsShownAndAccepted();
-  await statusBarItemTurnsSuggestionsOffAndOn();
-  await engineDeathGoesUnnoticed();
-  assert.deepEqual(await workbench.notifications(), [], 'no notification was shown');
-  say('passed');
+/** Process id of the one program of the sandbox that was started with this argument. */
+function only(sandbox, argument) {
+  const found = sandbox.processes(argument);
+  assert.equal(found.length, 1, `one ${argument} runs, not ${found.length}`);
+  return found[0];
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(error);
-  await workbench.screenshot(path.join(output, 'failed.png')).catch(() => undefined);
-  say(`failed; screenshot and logs are in ${output}`);
-  process.exitCode = 1;
-} finally {
-  await workbench.close().catch(() => undefined);
-  await sandbox.close();
-}
+await scenario('ghost-text', { file: 'bank.py', files: { 'bank.py': CODE } }, async (scene) => {
+  const editing = new Editing(scene);
+  await ghostTextIsShownAndAccepted(scene, editing);
+  await suggestionsAreTurnedOffAndOn(scene, editing);
+  await aWordIsAcceptedAndTheRestDismissed(scene, editing);
+  await candidatesAreShownInTurn(scene, editing);
+  await engineDeathGoesUnnoticed(scene, editing);
+  await serverDeathLosesNoDocument(scene, editing);
+});

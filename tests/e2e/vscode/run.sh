@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Ghost text in a real VS Code workbench, from the parrotlet server and its own model.
+# What a person does in a real VS Code workbench, with the parrotlet server and its own model.
 #
-#   tests/e2e/vscode/run.sh [--screenshot FILE]
+#   tests/e2e/vscode/run.sh [SCENARIO...]      by default all of them: the files below that call `scenario`
 #
 # The server is $PARROTLET_BIN, by default .venv/bin/parrotlet of this repository.
 set -euo pipefail
@@ -41,5 +41,10 @@ install_packages "$cache/node_modules/code-server/lib/vscode" install --omit=dev
 install_packages "$root/vscode-extension" ci
 (cd "$root/vscode-extension" && npm run --silent package >"$cache/package.log") || { cat "$cache/package.log" >&2; exit 1; }
 
-export PARROTLET_DATA_DIR=$cache/data PARROTLET_E2E_CACHE=$cache PARROTLET_VSIX=$root/vscode-extension/parrotlet.vsix
-exec timeout --kill-after=30 600 node "$here/ghost_text.mjs" "$@"
+export PARROTLET_E2E_CACHE=$cache PARROTLET_VSIX=$root/vscode-extension/parrotlet.vsix
+[ $# -gt 0 ] || set -- extension_host first_minute ghost_text default_settings documents hostile_workspace models statistics
+failed=()
+for name in "$@"; do
+  timeout --kill-after=30 600 node "$here/$name.mjs" || failed+=("$name")
+done
+[ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }

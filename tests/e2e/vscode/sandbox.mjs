@@ -11,6 +11,8 @@ export class Sandbox {
     this.marker = `PARROTLET_E2E=${this.root}`;
     const folders = ['home', 'config', 'data', 'cache', 'state', 'run', 'tmp', 'workspace', 'user', 'extensions', 'browser'];
     this.folders = Object.fromEntries(folders.map((name) => [name, path.join(this.root, name)]));
+    /** What a scenario adds to the environment. */
+    this.variables = {};
     for (const folder of Object.values(this.folders)) fs.mkdirSync(folder, { mode: 0o700 });
   }
 
@@ -19,7 +21,7 @@ export class Sandbox {
     const { home, config, data, cache, state, run, tmp } = this.folders;
     return {
       PARROTLET_E2E: this.root,
-      PATH: process.env.PATH,
+      PATH: process.env.PATH.split(':').filter((folder) => !fs.existsSync(path.join(folder, 'parrotlet'))).join(':'),
       LANG: 'C.UTF-8',
       HOME: home,
       TMPDIR: tmp,
@@ -29,6 +31,7 @@ export class Sandbox {
       XDG_STATE_HOME: state,
       XDG_RUNTIME_DIR: run,
       EXTENSIONS_GALLERY: '{}',
+      ...this.variables,
     };
   }
 

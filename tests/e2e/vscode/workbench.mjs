@@ -12,23 +12,29 @@ const codeServer = path.join(cache, 'node_modules/code-server/out/node/entry.js'
 
 // Ten seconds on an idle machine, a hundred beside a training run.
 const START_MS = 240_000;
+const ACTION_MS = 30_000;
 const GHOST = '.ghost-text-decoration, .ghost-text-decoration-preview';
 const GHOST_LINES = '.suggest-preview-text .view-line';
 
 // Status bar items that only VS Code in a browser has; they are left out of pictures.
 const BROWSER_ONLY = '[id="status.host"], [id="status.forwardedPorts"], [id="status.workbench.keyboardLayout"]';
 
-// Everything that would speak, fetch, ask or clutter the picture is off.
-const QUIET = {
+// Everything that would speak, fetch or ask is off.
+const OFFLINE = {
   'telemetry.telemetryLevel': 'off',
   'update.mode': 'none',
   'extensions.autoUpdate': false,
   'extensions.autoCheckUpdates': false,
   'chat.disableAIFeatures': true,
-  'security.workspace.trust.enabled': false,
   'git.enabled': false,
   'workbench.startupEditor': 'none',
   'workbench.tips.enabled': false,
+  'files.autoSave': 'afterDelay',
+  'files.autoSaveDelay': 100,
+};
+
+// And so is what would clutter the picture, or suggest beside us.
+export const QUIET = {
   'workbench.colorTheme': 'Default Dark Modern',
   'workbench.activityBar.location': 'hidden',
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
@@ -50,8 +56,6 @@ const QUIET = {
   'editor.stickyScroll.enabled': false,
   'editor.quickSuggestions': { other: 'off', comments: 'off', strings: 'off' },
   'editor.parameterHints.enabled': false,
-  'files.autoSave': 'afterDelay',
-  'files.autoSaveDelay': 100,
 };
 
 export class Workbench {
@@ -60,20 +64,30 @@ export class Workbench {
     this.folders = sandbox.folders;
     this.logFolder = logFolder;
     this.options = ['--user-data-dir', this.folders.user, '--extensions-dir', this.folders.extensions, '--config', '/dev/null'];
+    this.errors = [];
   }
 
-  install(vsix, machineSettings) {
-    for (const [place, settings] of [['User', QUIET], ['Machine', machineSettings]]) {
-      fs.mkdirSync(path.join(this.folders.user, place));
+  /** `user` and `machine` are settings. */
+  install(vsix, { user = QUIET, machine = {} }) {
+    for (const [place, settings] of [['User', { ...OFFLINE, ...user }], ['Machine', machine]]) {
+      fs.mkdirSync(path.join(this.folders.user, place), { recursive: true });
       fs.writeFileSync(path.join(this.folders.user, place, 'settings.json'), JSON.stringify(settings));
     }
     const command = [codeServer, ...this.options, '--install-extension', vsix];
     execFileSync(process.execPath, command, { env: this.sandbox.environment, stdio: 'pipe', timeout: START_MS });
   }
 
-  /** Shows a file of the workspace in a window of the given size. */
-  async open(file, viewport) {
-    const port = await this.serve();
+  /** A setting of the machine, as it is on disk. */
+  machineSetting(name) {
+    return JSON.parse(fs.readFileSync(path.join(this.folders.user, 'Machine', 'settings.json'), 'utf8'))[name];
+  }
+
+  /**
+   * Shows a file of the workspace in a window of the given size. With `trust`, the editor asks whether to trust the workspace;
+   * `hosted` are the paths, by their parameters' names, of tests to run in the extension host.
+   */
+  async open(file, { viewport = { width: 1100, height: 620 }, trust = false, hosted } = {}) {
+    this.port = await (hosted === undefined ? this.serve(trust) : this.serveTests());
     this.browser = await chromium.launchPersistentContext(this.folders.browser, {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       env: this.sandbox.environment,
@@ -84,32 +98,87 @@ export class Workbench {
     });
     this.page = this.browser.pages()[0] ?? (await this.browser.newPage());
     this.page.setDefaultTimeout(START_MS);
-    this.page.on('console', (message) => fs.appendFileSync(path.join(this.logFolder, 'console.log'), `${message.text()}\n`));
+    this.page.on('console', (message) => { this.note(message.type(), message.text()); });
+    this.page.on('pageerror', (error) => { this.note('error', String(error)); });
     await this.page.addInitScript(recordNotifications);
-    const payload = JSON.stringify([['openFile', `vscode-remote://127.0.0.1:${port}${file}`]]);
-    const query = new URLSearchParams({ folder: this.folders.workspace, payload });
-    await this.page.goto(`http://127.0.0.1:${port}/?${query}`);
-    await this.page.locator('.editor-instance .monaco-editor .view-line').first().waitFor();
+    await this.load(file, hosted);
     await this.page.keyboard.press('Control+b');
     await this.page.locator('.part.sidebar').waitFor({ state: 'hidden' });
-    await this.page.locator('.editor-instance .monaco-editor .view-lines').first().click();
+    await this.focus();
+    this.page.setDefaultTimeout(ACTION_MS);
   }
 
-  async serve() {
+  async load(file, hosted = []) {
+    const remote = ([name, target]) => [name, `vscode-remote://127.0.0.1:${this.port}${target}`];
+    const payload = JSON.stringify([['openFile', file], ...hosted].map(remote));
+    const query = new URLSearchParams({ folder: this.folders.workspace, payload });
+    await this.page.goto(`http://127.0.0.1:${this.port}/?${query}`);
+    await this.page.locator('.editor-instance .monaco-editor .view-line').first().waitFor();
+  }
+
+  focus() {
+    return this.page.locator('.editor-instance .monaco-editor .view-lines').first().click();
+  }
+
+  /** Of the console's messages, the errors that name us or a page's policy are kept: other parts of an editor complain a lot. */
+  note(type, text) {
+    fs.appendFileSync(path.join(this.logFolder, 'console.log'), `${type} ${text}\n`);
+    if (type === 'error' && /parrotlet|Content.Security.Policy/i.test(text)) this.errors.push(text);
+  }
+
+  serve(trust) {
+    const options = ['--auth', 'none', '--disable-telemetry', '--disable-update-check', '--disable-getting-started-override'];
+    const quiet = trust ? [] : ['--disable-workspace-trust'];
+    const bind = (port) => ['--bind-addr', `127.0.0.1:${port}`, ...quiet, this.folders.workspace];
+    return this.start('healthz', (port) => [codeServer, ...this.options, ...options, ...bind(port)]);
+  }
+
+  /** The server inside code-server: only it takes the option without which a built workbench runs no tests. */
+  serveTests() {
+    const server = path.join(cache, 'node_modules/code-server/lib/vscode/out/server-main.js');
+    const options = ['--without-connection-token', '--accept-server-license-terms', '--enable-smoke-test-driver', '--telemetry-level', 'off'];
+    const folders = ['--server-data-dir', this.folders.user, '--user-data-dir', this.folders.user, '--extensions-dir', this.folders.extensions];
+    return this.start('version', (port) => [server, '--host', '127.0.0.1', '--port', String(port), ...options, ...folders]);
+  }
+
+  /** Starts a server on a free port, and returns that once the page answers. */
+  async start(page, command) {
     const port = await freePort();
     const log = fs.openSync(path.join(this.logFolder, 'code-server.log'), 'w');
-    const options = ['--auth', 'none', '--bind-addr', `127.0.0.1:${port}`, '--disable-telemetry', '--disable-update-check'];
-    const quiet = ['--disable-workspace-trust', '--disable-getting-started-override', this.folders.workspace];
-    spawn(process.execPath, [codeServer, ...this.options, ...options, ...quiet], {
-      env: this.sandbox.environment,
-      stdio: ['ignore', log, log],
-    });
+    spawn(process.execPath, command(port), { env: this.sandbox.environment, stdio: ['ignore', log, log] });
     fs.closeSync(log);
-    await until('code-server answers', START_MS, async () => {
-      const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+    await until('the editor\'s server answers', START_MS, async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/${page}`).catch(() => undefined);
       return answer?.ok;
     });
     return port;
+  }
+
+  /** Runs a command of the palette by its name. */
+  async command(title) {
+    await this.press('F1');
+    await this.page.locator('.quick-input-widget input').waitFor();
+    await this.page.keyboard.insertText(title);
+    await this.pick(title);
+  }
+
+  /** Takes the entry of the open list that has this text. */
+  async pick(label) {
+    const row = this.page.locator('.quick-input-list .monaco-list-row').filter({ hasText: label }).first();
+    await row.click();
+  }
+
+  /** Labels of the open list, once it is the one with this title. */
+  async listed(title) {
+    await this.page.locator('.quick-input-title', { hasText: title }).waitFor();
+    const rows = this.page.locator('.quick-input-list .monaco-list-row');
+    await rows.first().waitFor();
+    return rows.evaluateAll((all) => all.map((row) => row.getAttribute('aria-label') ?? ''));
+  }
+
+  /** Presses a button of a notification on the screen. */
+  async button(label) {
+    await this.page.locator('.notification-list-item .monaco-button').filter({ hasText: label }).first().click();
   }
 
   /** What the status bar says in an item with this name, its tooltip included. */
@@ -118,10 +187,8 @@ export class Workbench {
     return labels.find((label) => label.includes(name)) ?? '';
   }
 
-  /** Clicks an item of the status bar, and goes back to the editor. */
   async clickStatus(name) {
     await this.page.locator('.statusbar-item a').filter({ hasText: name }).click();
-    await this.press('Control+1');
   }
 
   press(key) {
@@ -163,8 +230,11 @@ export class Workbench {
     return this.page.evaluate(() => globalThis.notificationsSeen);
   }
 
-  screenshot(file) {
-    return this.page.screenshot({ path: file, style: `${BROWSER_ONLY} { display: none !important; }` });
+  async screenshot(file) {
+    // Not by the screenshot's own option for styles, which would break the policies of the panels' pages.
+    const style = await this.page.addStyleTag({ content: `${BROWSER_ONLY} { display: none !important; }` });
+    await this.page.screenshot({ path: file });
+    await style.evaluate((element) => element.remove());
   }
 
   async close() {

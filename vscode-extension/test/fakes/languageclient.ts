@@ -27,10 +27,13 @@ export const DidChangeConfigurationNotification = { type: 'workspace/didChangeCo
 /** Everything that happened to any client, in order. */
 export const events: string[] = [];
 export const made: LanguageClient[] = [];
-export const behaviour = { failStart: undefined as Error | undefined };
+/** `answers` are of requests, by method: an Error is thrown. */
+export const behaviour = { failStart: undefined as Error | undefined, answers: {} as Record<string, unknown> };
 
 export class LanguageClient {
   readonly sent: [string, unknown][] = [];
+  readonly errors: [string, boolean][] = [];
+  readonly asked: [string, unknown][] = [];
   state = State.Stopped;
   private readonly stateChanged = new EventEmitter<{ newState: State }>();
   readonly onDidChangeState = this.stateChanged.event;
@@ -38,7 +41,7 @@ export class LanguageClient {
   constructor(
     readonly id: string,
     readonly name: string,
-    readonly server: { command: string; args: string[] },
+    readonly server: { command: string; args: string[]; options: { cwd: string } },
     readonly options: Record<string, unknown>,
   ) {
     made.push(this);
@@ -60,6 +63,16 @@ export class LanguageClient {
     events.push(`stopped ${made.indexOf(this)}`);
   }
 
+  error(message: string, _data: unknown, showNotification: boolean): void {
+    this.errors.push([message, showNotification]);
+  }
+
+  sendRequest(method: string, parameters: unknown): Promise<unknown> {
+    this.asked.push([method, parameters]);
+    const answer = behaviour.answers[method];
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+  }
+
   sendNotification(type: string, parameters: unknown): Promise<void> {
     this.sent.push([type, parameters]);
     return Promise.resolve();
@@ -70,4 +83,5 @@ export function reset(): void {
   events.length = 0;
   made.length = 0;
   behaviour.failStart = undefined;
+  behaviour.answers = {};
 }

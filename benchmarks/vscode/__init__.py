@@ -1,0 +1,1 @@
+"""What the VS Code extension adds to the server's own time."""
