@@ -131,7 +131,9 @@ class Completer:
         ask = _Ask(snapshot=snapshot, settings=settings, automatic=automatic)
         shown = self._cache.find(snapshot, settings, automatic=True) or []
         candidates = await self._candidates(ask)
-        found = _distinct([*shown, *_ranked(self._suggestion(candidate, ask) for candidate in candidates)])
+        written = [self._suggestion(candidate, ask) for candidate in candidates]
+        num_greedy = int(settings.temperature == 0)  # what is shown while one types stays in front
+        found = _distinct([*shown, *written[:num_greedy], *_ranked(written[num_greedy:])])
         if len(found) == 1 < settings.num_candidates and not automatic and settings.temperature == 0:
             found = _distinct([*found, *_ranked(await self._others(ask))])
         suggestions = found[: 1 if automatic else settings.num_candidates]

@@ -76,18 +76,17 @@ async def test_candidates_that_differ_by_white_space_are_one(make_completer: Mak
     assert [each.text for each in found] == ["f(1,  2)", "g"]
 
 
-async def test_the_surest_candidate_is_first(make_completer: MakeCompleter) -> None:
-    """The engine ranks what it is asked for at once; greedy and sampled texts are asked for apart."""
-
-    class Unsure(FakeEngine):
+async def test_the_greedy_candidate_is_first_and_the_surest_of_the_others_next(make_completer: MakeCompleter) -> None:
+    class Unsorted(FakeEngine):
         async def complete(self, request: CompletionRequest, on_tokens: OnTokens | None = None) -> CompletionResult:
             result = await super().complete(request, on_tokens)
-            lowered = [replace(each, mean_logprob=-5.0) for each in result.candidates]
-            return replace(result, candidates=tuple(lowered)) if request.sampling.greedy else result
+            logprobs = {"greedy": -5.0, "unlikely": -3.0, "likely": -1.0}
+            scored = [replace(each, mean_logprob=logprobs[each.text]) for each in result.candidates]
+            return replace(result, candidates=tuple(scored))
 
-    engine = Unsure(lambda request, index: ["greedy\n" if request.sampling.greedy else "sampled\n"])
+    engine = Unsorted(lambda request, index: [("greedy" if request.sampling.greedy else ("unlikely", "likely")[index])])
     found = await make_completer(engine).suggest(at_cursor("x =|"), Settings(), False)
-    assert [each.text for each in found] == ["sampled", "greedy"]
+    assert [each.text for each in found] == ["greedy", "likely", "unlikely"]
 
 
 async def test_an_explicit_request_keeps_what_is_shown_in_front(make_completer: MakeCompleter) -> None:
