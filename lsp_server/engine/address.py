@@ -19,7 +19,7 @@ from lsp_server.errors import EngineUnavailableError
 from lsp_server.model.bundle import EMBEDDED
 from lsp_server.model.opening import content_hash
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 """Of the messages on the socket; any change of them changes it."""
 RUNTIME_FOLDER_VARIABLE = "PARROTLET_RUNTIME_DIR"
 APPLICATION = "parrotlet"
