@@ -22,7 +22,8 @@ local function configuration(extra)
     vim.opt.shortmess:append('I')
     vim.lsp.config('parrotlet', {
       cmd = vim.json.decode(%q),
-      settings = { parrotlet = { deadlineMs = 60000 } }, -- a busy machine must not cut a suggestion short
+      -- A busy machine must not cut a suggestion short, and the command line shows whatever the model says.
+      settings = { parrotlet = { deadlineMs = 60000, confidence = 'all' } },
     })
     %s
     vim.lsp.enable('parrotlet')
