@@ -354,6 +354,23 @@ return {
     end,
   },
   {
+    ':ParrotletTrain says what a folder lacks to be trained on',
+    function(workspace)
+      local editor = workspace:edit('x = 1')
+      editor:lua('_G.told = {} vim.notify = function(message) table.insert(_G.told, message) end') -- it is long
+      editor:type('<Esc>:ParrotletTrain ' .. workspace.folder .. '<CR>')
+      local function has_told(part)
+        return table.concat(editor:lua('return _G.told'), '\n'):find(part, 1, true)
+      end
+      editor:wait('the stage', function()
+        return has_told('corpus (0 %)')
+      end)
+      editor:wait('the refusal with the least number of files', function()
+        return has_told('fewer than 20')
+      end)
+    end,
+  },
+  {
     ':checkhealth and :Parrotlet status describe the server and its engine',
     function(workspace)
       local editor = workspace:edit('x = 1')
@@ -372,23 +389,6 @@ return {
         return text:find('engine: state ready', 1, true) and text
       end)
       assert(not report:find('ERROR', 1, true) and not report:find('WARNING', 1, true), report)
-    end,
-  },
-  {
-    ':ParrotletTrain says what a folder lacks to be trained on',
-    function(workspace)
-      local editor = workspace:edit('x = 1')
-      editor:lua('_G.told = {} vim.notify = function(message) table.insert(_G.told, message) end') -- it is long
-      editor:type('<Esc>:ParrotletTrain ' .. workspace.folder .. '<CR>')
-      local function has_told(part)
-        return table.concat(editor:lua('return _G.told'), '\n'):find(part, 1, true)
-      end
-      editor:wait('the stage', function()
-        return has_told('corpus (0 %)')
-      end)
-      editor:wait('the refusal with the least number of files', function()
-        return has_told('fewer than 20')
-      end)
     end,
   },
 }
