@@ -108,6 +108,9 @@ function M.watch(client, on_shown)
       params.context.triggerKind = vim.lsp.protocol.InlineCompletionTriggerKind.Invoked
     end
     return request(self, method, params, function(err, result, context)
+      if not vim.lsp.buf_is_attached(bufnr, client.id) then
+        return -- the buffer was closed meanwhile, which Neovim's handler does not expect
+      end
       handler(err, result, context)
       if err or not offer or not vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
         return -- Neovim keeps what it had

@@ -357,7 +357,9 @@ return {
     ':ParrotletTrain says what a folder lacks to be trained on',
     function(workspace)
       local editor = workspace:edit('x = 1')
-      editor:lua('_G.told = {} vim.notify = function(message) table.insert(_G.told, message) end') -- it is long
+      editor:lua([[
+        _G.told, _G.notify = {}, vim.notify -- it is long
+        vim.notify = function(message) table.insert(_G.told, message) end]])
       editor:type('<Esc>:ParrotletTrain ' .. workspace.folder .. '<CR>')
       local function has_told(part)
         return table.concat(editor:lua('return _G.told'), '\n'):find(part, 1, true)
@@ -368,6 +370,7 @@ return {
       editor:wait('the refusal with the least number of files', function()
         return has_told('fewer than 20')
       end)
+      editor:lua('vim.notify = _G.notify')
     end,
   },
   {
