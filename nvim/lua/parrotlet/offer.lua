@@ -21,6 +21,9 @@ local offers = {}
 ---@type table<integer, fun(offer: parrotlet.Offer)?> What to do with the answer to the next request, which asks for all candidates.
 local explicit = {}
 
+---@type table<integer, integer?> How often a buffer has lost its server: an answer from before is for nobody.
+local num_detached = {}
+
 ---@param bufnr integer
 ---@return integer? row 0-based; nil where the cursor is in another buffer
 ---@return string before
@@ -91,6 +94,12 @@ end
 ---@param client vim.lsp.Client
 ---@param on_shown fun(bufnr: integer)
 function M.watch(client, on_shown)
+  vim.api.nvim_create_autocmd('LspDetach', {
+    group = vim.api.nvim_create_augroup('parrotlet.offer', {}),
+    callback = function(event)
+      num_detached[event.buf] = (num_detached[event.buf] or 0) + 1
+    end,
+  })
   local request = client.request
   ---@diagnostic disable-next-line: duplicate-set-field
   client.request = function(self, method, params, handler, bufnr)
@@ -98,7 +107,7 @@ function M.watch(client, on_shown)
       return request(self, method, params, handler, bufnr)
     end
     bufnr = vim._resolve_bufnr(bufnr)
-    local offer = asked(client, bufnr)
+    local offer, known = asked(client, bufnr), num_detached[bufnr]
     local on_answer = explicit[bufnr]
     explicit[bufnr] = nil
     if not on_answer and vim.snippet and vim.snippet.active({ direction = 1 }) then
@@ -108,8 +117,8 @@ function M.watch(client, on_shown)
       params.context.triggerKind = vim.lsp.protocol.InlineCompletionTriggerKind.Invoked
     end
     return request(self, method, params, function(err, result, context)
-      if not vim.lsp.buf_is_attached(bufnr, client.id) then
-        return -- the buffer was closed meanwhile, which Neovim's handler does not expect
+      if num_detached[bufnr] ~= known then
+        return -- the buffer was closed or read again meanwhile, which Neovim's handler does not expect
       end
       handler(err, result, context)
       if err or not offer or not vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
