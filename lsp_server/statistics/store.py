@@ -102,16 +102,16 @@ def _offer(values: dict[str, object]) -> Offer:
 def _open(file: Path) -> sqlite3.Connection:
     """Raises: StatisticsError for a newer format; sqlite3.Error, OSError."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    connection = sqlite3.connect(file, timeout=_BUSY_SECONDS)
+    # A transaction that begins as a reader's and becomes a writer's is refused at once where another window writes.
+    connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level="IMMEDIATE")
     try:
         version = connection.execute("pragma user_version").fetchone()[0]
         if version > FORMAT_VERSION:
             raise StatisticsError(
                 f"{file} has format {version}, this Parrotlet reads up to {FORMAT_VERSION}: update Parrotlet"
             )
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")
         with connection:
+            connection.execute("begin immediate")
             connection.execute(_TABLE)
             connection.execute(f"pragma user_version = {FORMAT_VERSION}")
     except BaseException:

@@ -43,13 +43,15 @@ def test_offers_come_back_as_they_were_and_a_later_word_replaces_the_first(tmp_p
     assert read_offers(file, since=500.0) == [replace(OFFER, kept_30_s=7)]
 
 
-def test_windows_share_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "statistics.sqlite"
-    one, two = StatisticsStore(file), StatisticsStore(file)
+@pytest.mark.parametrize("attempt", range(10))
+def test_windows_share_a_file(tmp_path: Path, attempt: int) -> None:
+    """They may even make it at the same moment."""
+    file = tmp_path / f"statistics-{attempt}.sqlite"
+    windows = [StatisticsStore(file) for _ in range(4)]
     for number in range(20):
-        (one if number % 2 else two).put(replace(OFFER, key=number, offered_at=float(number)))
-    one.close()
-    two.close()
+        windows[number % 4].put(replace(OFFER, key=number, offered_at=float(number)))
+    for window in windows:
+        window.close()
     assert [offer.key for offer in read_offers(file)] == list(range(20))
 
 
