@@ -53,7 +53,9 @@ class SuffixIndex:
         last = bisect_right(self._places, head, lo=place, key=key)
         step = 1 + (last - first) // MOST_EXAMPLES
         shown = [at for at in self._places[first:last:step] if not low <= at < high]
-        return Match(length=length, next_ids=[int(self._ids[at - 1]) for at in shown]) if shown else None
+        if not shown:  # the few that are shown stood between the steps
+            shown = [at for at in self._places[first:last] if not low <= at < high][:MOST_EXAMPLES]
+        return Match(length=length, next_ids=[int(self._ids[at - 1]) for at in shown])
 
     def _reversed(self, context: Sequence[int]) -> bytes:
         """The last tokens of a context, the last one first."""

@@ -61,6 +61,15 @@ def test_of_very_many_copies_only_some_are_looked_at() -> None:
     assert len(match.next_ids) <= MOST_EXAMPLES + 1
 
 
+def test_the_only_copy_outside_the_hidden_text_is_found_among_thousands_within() -> None:
+    for number in range(4):
+        hidden = [1, 2, 3] * 5_000
+        index = SuffixIndex(arrays({"a": [7] * number + [1, 2, 4], "hidden": hidden}))
+        match = index.longest_match([9, 1, 2], "hidden")
+        assert match is not None
+        assert match.next_ids == [4]
+
+
 @pytest.mark.parametrize("sequences", [{}, {"a": []}, {"a": [5]}], ids=["no text", "an empty text", "one token"])
 def test_too_little_text_matches_nothing(sequences: dict[str, list[int]]) -> None:
     index = SuffixIndex(arrays(sequences))
