@@ -75,7 +75,8 @@ class HubTokenizer:
     def encode(self, text: str) -> list[int]:
         """A lone surrogate, which an editor can send, becomes a question mark."""
         text = text.encode(errors="replace").decode()
-        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        # one text as a batch: only there does the library let other threads run meanwhile, and leaves offsets out
+        ids: list[int] = self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -101,7 +101,8 @@ class CodeTokenizer:
     def encode(self, text: str) -> list[int]:
         """A lone surrogate, which an editor can send, becomes a question mark."""
         text = text.encode(errors="replace").decode()
-        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        # one text as a batch: only there does the library let other threads run meanwhile, and leaves offsets out
+        ids: list[int] = self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> Iterator[list[int]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,39 @@ LEARNT = CodeTokenizer.train([LINES], 320)
 @example("   \n \n\t \n")
 def test_any_text_round_trips(text: str) -> None:
     assert LEARNT.decode(LEARNT.encode(text)) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_ids_are_those_of_the_librarys_plain_encoding(text: str) -> None:
+    assert LEARNT.encode(text) == LEARNT.backend.encode(text, add_special_tokens=False).ids
+
+
+def test_other_threads_run_while_a_long_text_is_encoded() -> None:
+    """A server answers keystrokes while it reads the user's files."""
+    has_begun, is_over = threading.Event(), threading.Event()
+    num_turns = 0
+
+    def count() -> None:
+        nonlocal num_turns
+        while not is_over.is_set():
+            num_turns += 1
+            has_begun.set()
+            time.sleep(0)
+
+    counter = threading.Thread(target=count)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)  # from here on, threads take turns only where one gives its own away
+    try:
+        counter.start()
+        has_begun.wait()
+        num_before = num_turns
+        LEARNT.encode(LINES * 200)
+        num_after = num_turns
+    finally:
+        is_over.set()
+        sys.setswitchinterval(interval)
+        counter.join()
+    assert num_after > num_before
 
 
 @given(st.binary())
