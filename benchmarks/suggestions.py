@@ -2,7 +2,8 @@
 
 The text is the held-out packages of the embedded model's recipe, as they are installed here: anyone can repeat it.
 The pieces are typed through the real server over LSP, beside copies of what the file says already; then in this
-process, with the pipeline's rules off one by one. At last what the pipeline takes in a file of 2,000 lines.
+process, with the pipeline's rules off one by one. At last what the pipeline takes in a file of 2,000 lines: for keys
+that ask the engine, and for keys that type a suggestion through.
 """
 
 from __future__ import annotations
@@ -54,33 +55,43 @@ async def _run(options: argparse.Namespace) -> None:
         outcomes = await ablate(pieces, project, options.model, options.seed) if options.ablations else {}
     if outcomes:
         print(render_rows(rows(outcomes), right=tuple(range(1, 9))))
-    own_ms = await own_times(options.model)
+    asked_ms, reused_ms = await own_times(options.model)
     notes = {
         "pieces": len(pieces),
         "typed": {**asdict(typed), **figures(typed)},
         "ablations": {name: outcome.as_dict() for name, outcome in outcomes.items()},
     }
-    publish("suggestions", [*_typed_lines(typed, copied), *_fault_lines(outcomes), *_time_lines(own_ms)], notes)
+    lines = [*_typed_lines(typed, copied), *_fault_lines(outcomes), *_time_lines(asked_ms, reused_ms)]
+    publish("suggestions", lines, notes)
 
 
-async def own_times(model: Path | None) -> list[float]:
-    """Milliseconds of a key without the engine: the prompt, the parser, the trimming. The answer is there at once."""
+async def own_times(model: Path | None) -> tuple[list[float], list[float]]:
+    """Milliseconds of a key without the engine, which answers at once: of one that asks it, and of one typed through.
+
+    The former has the prompt made, the tree parsed and the answer trimmed; the latter types what was suggested.
+    """
     opened = open_model(model)
-    engine = FakeEngine(lambda _request, _index: ["value_of_it = compute(first, second)\n"])
+    number = 0
+    engine = FakeEngine(lambda _request, _index: [f"value_{number} = compute(first, second)\n"])
     completer = Completer(engine=engine, tokenizer=opened.load_tokenizer(), prompts=opened.prompts)
     head = "".join(
-        f"def function_{number}(first, second):\n    return first + second\n\n\n" for number in range(LINES // 8)
+        f"def function_{each}(first, second):\n    return first + second\n\n\n" for each in range(LINES // 8)
     )
     before, after = head + "def here(first, second):\n    ", "\n\n\n" + head
-    times = []
-    for key in ("result = other(first)\n    " * (KEYS // 26 + 1))[:KEYS]:
-        before += key
-        snapshot = Snapshot(uri="u", language="python", text=before + after, offset=len(before))
-        began = time.perf_counter()
-        await completer.read_ahead(snapshot, Settings())
-        await completer.suggest(snapshot, Settings(), automatic=True)
-        times.append(1000 * (time.perf_counter() - began))
-    return times
+    asked_ms: list[float] = []
+    reused_ms: list[float] = []
+    while len(asked_ms) + len(reused_ms) < KEYS:
+        number += 1
+        for key in f"result = other(first)\nvalue_{number} = compute(first, second)\n".replace("\n", "\n    "):
+            snapshot = Snapshot(uri="u", language="python", text=before + after, offset=len(before))
+            began = time.perf_counter()
+            await completer.read_ahead(snapshot, Settings())
+            suggestions = await completer.suggest(snapshot, Settings(), automatic=True)
+            took_ms = 1000 * (time.perf_counter() - began)
+            is_reused = bool(suggestions) and suggestions[0].from_cache
+            (reused_ms if is_reused else asked_ms).append(took_ms)
+            before += key
+    return asked_ms, reused_ms
 
 
 def _typed_lines(typed: Tally, copied: Tally) -> list[Figure]:
@@ -115,10 +126,13 @@ def _fault_lines(outcomes: dict[str, Outcome]) -> list[Figure]:
     ]
 
 
-def _time_lines(own_ms: Sequence[float]) -> list[Figure]:
+def _time_lines(asked_ms: Sequence[float], reused_ms: Sequence[float]) -> list[Figure]:
+    name = f"the pipeline without the engine, {LINES:,} lines"
     return [
-        Figure(name=f"the pipeline without the engine, {LINES:,} lines, p50", value=percentile(own_ms, 50), unit="ms"),
-        Figure(name="the same, p95", value=percentile(own_ms, 95), unit="ms", target=3),
+        Figure(name=f"{name}, p50", value=percentile(asked_ms, 50), unit="ms"),
+        Figure(name="the same, p95", value=percentile(asked_ms, 95), unit="ms", target=3),
+        Figure(name="a key that types a suggestion through, p50", value=percentile(reused_ms, 50), unit="ms"),
+        Figure(name="the same, p95", value=percentile(reused_ms, 95), unit="ms", target=2),
     ]
 
 

@@ -115,7 +115,7 @@ class EvaluateConfig:
     """Held-out text that is scored; documents are drawn by their hash."""
     tasks: int = 200
     """Completions of each kind that are tried."""
-    kinds: tuple[Literal["line", "block", "span"], ...] = ("line", "block", "span")
+    kinds: tuple[Literal["line", "word", "block", "span"], ...] = ("line", "word", "block", "span")
     """Of completion task."""
     memorised: int = 0
     """Places in the training text, and as many in held-out text, at which it is seen whether the model repeats it."""

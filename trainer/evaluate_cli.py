@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser, run_stage: Callable[[argparse
         help="a bundle, `embedded`, or a model from the Hub, with --on or a benchmark",
     )
     text.add_argument("--on", nargs="+", default=[], metavar="SOURCE", help="folders, repositories, package:NAME")
-    text.add_argument("--tasks", default="line,block,span", metavar="KINDS", help="of line,block,span (default: all)")
+    kinds = "line,word,block,span"
+    text.add_argument("--tasks", default=kinds, metavar="KINDS", help=f"of {kinds} (default: all)")
     text.add_argument("--num-tasks", type=int, default=400, metavar="N", help="of each kind (default: 400)")
     text.add_argument("--max-bytes", type=int, default=1_000_000, metavar="N", help="of text (default: 1,000,000)")
     text.add_argument("--seed", type=int, default=0, help="of tasks and samples (default: 0)")

@@ -1,7 +1,8 @@
-"""`make bench-recall`: the memory of one's own code, on packages that the embedded model never saw.
+"""`make bench-recall`: token healing and the memory of one's own code, on packages that the embedded model never saw.
 
 nats a token    of held-out text, by the model alone, with the file's other text, and with the package's other files
 line exact      of completion tasks, likewise, and with token healing left out
+word exact      the same from inside a word, where a prompt without healing ends with a part of it
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from trainer.evaluate.baselines import copy
 from trainer.evaluate.likelihood import open_scorer
 from trainer.evaluate.metrics import judge
 from trainer.evaluate.respondent import open_respondent
-from trainer.evaluate.tasks import Task, draw_tasks
+from trainer.evaluate.tasks import Kind, Task, draw_tasks
 
 SEED = 7
 TARGET_POINTS = 5.0
@@ -48,6 +49,8 @@ WAYS = (
     Way("with the document"),
     Way("with the package", with_package=True),
 )
+GAINS = (("healing", "without healing", "model alone"), ("memory", "model alone", "with the package"))
+KINDS: tuple[Kind, ...] = ("line", "word")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = open_bundle(options.model).path
     documents = heldout_documents()
     places = foretell(documents, open_scorer(folder), options.files, SEED)
-    figures = [*_nats(places), *asyncio.run(_exact(folder, documents, options.tasks))]
+    figures = _nats(places)
+    for kind in KINDS:
+        figures += asyncio.run(_exact(folder, documents, kind, options.tasks))
     publish("recall", figures, {"places": len(places), "fitted": _fitted(places)})
 
 
@@ -89,20 +94,20 @@ def _fitted(places: Places) -> dict[str, object]:
     return {"live": live, "stored": stored, "nats_crossed": crossed / len(places)}
 
 
-async def _exact(folder: Path, documents: Sequence[Document], count: int) -> list[Figure]:
-    tasks = draw_tasks(documents, "line", count, SEED)
+async def _exact(folder: Path, documents: Sequence[Document], kind: Kind, count: int) -> list[Figure]:
+    tasks = draw_tasks(documents, kind, count, SEED)
     exact = await _answers(folder, documents, tasks)
     copied = 100 * sum(judge(task, copy(task)).exact for task in tasks) / len(tasks)
-    alone = exact["model alone"]
     figures = [
-        Figure(name=f"line exact, {name}", value=value, unit="%", peer="copying", peer_value=copied)
+        Figure(name=f"{kind} exact, {name}", value=value, unit="%", peer="copying", peer_value=copied)
         for name, value in exact.items()
     ]
-    gain = exact["with the package"] - alone
-    return [
-        *figures,
-        Figure(name="line exact, gained", value=gain, unit="points", target=TARGET_POINTS, higher_is_better=True),
-    ]
+    for gained, without, with_ in GAINS:
+        gain = exact[with_] - exact[without]
+        target = TARGET_POINTS if gained == "memory" else None
+        name = f"{kind} exact, gained by {gained}"
+        figures.append(Figure(name=name, value=gain, unit="points", target=target, higher_is_better=True))
+    return figures
 
 
 async def _answers(folder: Path, documents: Sequence[Document], tasks: Sequence[Task]) -> dict[str, float]:

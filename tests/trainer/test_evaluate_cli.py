@@ -70,7 +70,7 @@ def test_any_bundle_is_judged_on_any_code(
         assert words in said
     assert "published, another harness: CodeGPT-adapted exact 42.4 %" in said
     figures = json.loads((out / "figures.json").read_text())
-    assert set(figures["completion"]) == {"line", "block", "span"}
+    assert set(figures["completion"]) == {"line", "word", "block", "span"}
     answers = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     assert len(answers) == 9
     assert set(answers[0]["proposed"]) == {"model", "copy", "6-gram"}

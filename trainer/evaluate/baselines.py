@@ -109,7 +109,7 @@ class _File:
 
 def _ended(task: Task, text: str) -> str:
     """The part of a text that belongs into the task's hole."""
-    if task.kind == "line":
+    if task.kind in ("line", "word"):
         return text.split("\n", 1)[0]
     if task.kind == "block":
         return text[: block_end(task.before.rpartition("\n")[2], text)]

@@ -1,12 +1,13 @@
 """Holes in unseen files, drawn from a seed: the rest of a line, the body of a block, a span of characters. No model.
 
     line    from a place in a line, never inside a word, to the line's end; SHORTEST to LONGEST_LINE characters
+    word    the same from inside a word, where most keystrokes leave a cursor
     block   the body of a function, class, loop, branch or `with`, without its docstring; the cursor stands behind the
             first line's indentation, as an editor leaves it; up to MOST_BLOCK_LINES lines and LONGEST_BLOCK characters
     span    any characters of one function's body, begun and ended anywhere, inside words too; SHORTEST to LONGEST_SPAN
 
 The file goes on below the hole, as it does in an editor. Blocks and spans are read off Python's own syntax tree, so
-files that do not parse have only lines. Every hole of every file is as likely as every other.
+files that do not parse have only lines and words. Every hole of every file is as likely as every other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Literal, get_args
 from trainer.corpus import Document
 from trainer.corpus.filters import parse
 
-Kind = Literal["line", "block", "span"]
+Kind = Literal["line", "word", "block", "span"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SHORTEST = 4
@@ -72,12 +73,20 @@ def _task(kind: Kind, document: Document, start: int, end: int) -> Task:
 
 
 def _line_holes(text: str, source: random.Random) -> list[_Hole]:
+    return _holes_in_lines(text, source, inside_words=False)
+
+
+def _word_holes(text: str, source: random.Random) -> list[_Hole]:
+    return _holes_in_lines(text, source, inside_words=True)
+
+
+def _holes_in_lines(text: str, source: random.Random, *, inside_words: bool) -> list[_Hole]:
     """For each line that can be asked for, one cursor and the line's end."""
     holes, start = [], 0
     for line in text.split("\n"):
         end = start + len(line.rstrip())
         first = start + len(line) - len(line.lstrip())
-        places = [at for at in range(first, end - SHORTEST + 1) if _is_between_words(text, at)]
+        places = [at for at in range(first, end - SHORTEST + 1) if _is_inside_word(text, at) == inside_words]
         if places:
             cursor = source.choice(places)
             if end - cursor <= LONGEST_LINE:
@@ -86,8 +95,8 @@ def _line_holes(text: str, source: random.Random) -> list[_Hole]:
     return holes
 
 
-def _is_between_words(text: str, at: int) -> bool:
-    return not (_is_word(text[at - 1 : at]) and _is_word(text[at : at + 1]))
+def _is_inside_word(text: str, at: int) -> bool:
+    return _is_word(text[at - 1 : at]) and _is_word(text[at : at + 1])
 
 
 def _is_word(character: str) -> bool:
@@ -125,6 +134,7 @@ def _span_holes(text: str, source: random.Random) -> list[_Hole]:
 
 _FINDERS: dict[Kind, Callable[[str, random.Random], list[_Hole]]] = {
     "line": _line_holes,
+    "word": _word_holes,
     "block": _block_holes,
     "span": _span_holes,
 }

@@ -123,5 +123,5 @@ async def test_a_real_bundle_answers_and_repeats_itself_from_a_seed(tiny_bundle:
         first = await asked.go_on("def f(x):\n", draw, ())
         assert await asked.go_on("def f(x):\n", draw, ()) == first
         assert await asked.infill("def f(x):\n    return", "\n", draw)
-        for kind in ("line", "block", "span"):
+        for kind in ("line", "word", "block", "span"):
             assert isinstance(await asked.answer(task(kind, before="if x:\n    ")), str)

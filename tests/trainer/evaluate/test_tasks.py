@@ -56,8 +56,9 @@ def test_a_task_is_the_file_with_a_hole(kind: Kind, seed: int) -> None:
         assert task.kind == kind
 
 
-def test_a_line_task_ends_with_its_line() -> None:
-    for task in draw("line"):
+@pytest.mark.parametrize("kind", ["line", "word"])
+def test_a_line_task_ends_with_its_line(kind: Kind) -> None:
+    for task in draw(kind):
         assert "\n" not in task.target
         assert task.after.startswith("\n")
 
@@ -67,6 +68,12 @@ def test_a_lines_cursor_never_stands_inside_a_word() -> None:
         for task in draw("line", seed=seed):
             left, right = task.before[-1:], task.target[:1]
             assert not (left.isalnum() and right.isalnum()), (left, right)
+
+
+def test_a_words_cursor_always_does() -> None:
+    for seed in range(50):
+        for task in draw("word", seed=seed):
+            assert (task.before[-1:] + task.target[:1]).replace("_", "x").isalnum()
 
 
 def test_lines_too_short_to_be_worth_asking_are_left_out() -> None:
@@ -107,7 +114,7 @@ def test_spans_lie_inside_one_functions_body() -> None:
 
 @pytest.mark.parametrize("kind", ["block", "span"])
 @pytest.mark.parametrize("text", ["def f(:\n    pass\n", "print 'two'\n", "x = 1\0\n", "("])
-def test_files_that_are_no_python_have_lines_only(kind: Kind, text: str) -> None:
+def test_files_that_are_no_python_have_lines_and_words_only(kind: Kind, text: str) -> None:
     assert draw(kind, text) == []
 
 
