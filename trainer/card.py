@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import log2
 from pathlib import Path, PurePath
@@ -29,6 +29,8 @@ from trainer.folders import whole_folder
 from trainer.tuning.settings import PROVENANCE
 
 _TEMPLATE = Path(__file__).parent / "card_template.md"
+_COLUMNS = 5
+"""Of the tables of sources: the name, version, licence, files and bytes."""
 _DRAFTS = """
 `drafts.safetensors` lists what usually follows two or three tokens in that corpus. The engine guesses by it what the
 network will say, and lets the network decide.
@@ -236,21 +238,46 @@ def _data_values(recipe: Recipe, manifest: CorpusManifest) -> dict[str, object]:
         "train_files": f"{manifest.num_documents('train'):,}",
         "train_mb": f"{manifest.num_bytes('train') / 1e6:.1f}",
         "corpus_hash": manifest.corpus_hash,
-        "trained_on": _table([each for each in manifest.sources if not each["heldout"]]) + _trained_on_before(recipe),
+        "trained_on": _trained_on(recipe, manifest),
         "held_out": _table([each for each in manifest.sources if each["heldout"]]),
     }
 
 
+def _trained_on(recipe: Recipe, manifest: CorpusManifest) -> str:
+    """The sources of the corpus, and what a tuned model's base says that it was trained on besides."""
+    own = _table([each for each in manifest.sources if not each["heldout"]])
+    before = _rows_beyond(own, _trained_on_before(recipe))
+    if not before:
+        return own
+    return f"{own}\n\nThe models that it goes on from were trained on these, too:\n\n{_headed(before)}"
+
+
 def _trained_on_before(recipe: Recipe) -> str:
-    """What a tuned model's base says that it was trained on, where its card says so."""
+    """That section of the base's card; empty where there is none."""
     name = recipe.model.pretrained
-    folder = named_model(name)
     try:
-        card = (folder / MODEL_CARD).read_text(encoding="utf-8") if name else ""
+        card = (named_model(name) / MODEL_CARD).read_text(encoding="utf-8") if name else ""
     except OSError:
         return ""
-    said = card.partition("\n## Trained on\n")[2].partition("\n## ")[0].strip()
-    return f"\n\nThe model that it goes on from was trained on:\n\n{said}" if said else ""
+    return card.partition("\n## Trained on\n")[2].partition("\n## ")[0]
+
+
+def _rows_beyond(own: str, before: str) -> list[str]:
+    """Table rows of `before` with more of a source than `own` has and than other rows have, in their order."""
+    most = {key: num_bytes for key, num_bytes, _row in _rows(own)}
+    kept: dict[tuple[str, ...], str] = {}
+    for key, num_bytes, row in _rows(before):
+        if num_bytes > most.get(key, -1):
+            most[key], kept[key] = num_bytes, row
+    return list(kept.values())
+
+
+def _rows(table: str) -> Iterator[tuple[tuple[str, ...], int, str]]:
+    """Source, version and licence, then the bytes, then the row itself."""
+    for row in table.splitlines():
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        if len(cells) == _COLUMNS and cells[-1].replace(",", "").isdigit():
+            yield tuple(cells[:3]), int(cells[-1].replace(",", "")), row
 
 
 def _table(sources: list[dict[str, Any]]) -> str:  # Any: JSON
@@ -262,4 +289,8 @@ def _table(sources: list[dict[str, Any]]) -> str:  # Any: JSON
         f"| {each['num_documents']:,} | {each['num_bytes']:,} |"
         for each in used
     ]
-    return "\n".join(["| source | version | licence | files | bytes |", "|---|---|---|---|---|", *rows])
+    return _headed(rows)
+
+
+def _headed(rows: Sequence[str]) -> str:
+    return "\n".join(["| source | version | licence | files | bytes |", "|" + "---|" * _COLUMNS, *rows])

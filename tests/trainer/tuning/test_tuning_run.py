@@ -146,13 +146,18 @@ def test_what_is_replayed_is_packed_again_when_it_changes_and_a_checkpoint_of_be
 
 
 def test_a_model_that_goes_on_from_one_of_ours_says_what_that_one_had_seen(
-    recipe: Path, gpt2_folder: Path, tmp_path: Path
+    recipe: Path, gpt2_folder: Path, tmp_path: Path, write_files: Callable[..., Path]
 ) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
+    first, second, third = tmp_path / "first", tmp_path / "second", tmp_path / "third"
+    other = write_files(tmp_path / "other", {f"{number}.py": text for number, text in enumerate(TEXTS[:20])})
     assert run(recipe, first, f"model.pretrained={gpt2_folder}") == 0
-    assert run(recipe, second, f"model.pretrained={first / 'bundle'}") == 0
+    assert run(recipe, second, f"model.pretrained={first / 'bundle'}", f"corpus.sources=['{other}']") == 0
+    assert run(recipe, third, f"model.pretrained={second / 'bundle'}") == 0
     seen, then = (open_bundle(each / "bundle").provenance for each in (first, second))
     assert (seen["tokens_before"], then["tokens_before"]) == (0, seen["tokens_seen"])
-    card = (second / "bundle" / "README.md").read_text()
+    card = (third / "bundle" / "README.md").read_text()
     assert "from `bundle`, which had seen 0.0 million tokens." in card
-    assert card.count("| project |") == 2, "both tables of sources"
+    own, before = card.partition("## Trained on")[2].split("were trained on these, too:")
+    assert "| project |" in own
+    assert "| other |" in before
+    assert "| project |" not in before, "as much of a source as stands above already"
