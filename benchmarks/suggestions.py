@@ -56,9 +56,9 @@ async def _run(options: argparse.Namespace) -> None:
     if outcomes:
         print(render_rows(rows(outcomes), right=tuple(range(1, 9))))
     asked_ms, reused_ms = await own_times(options.model)
-    notes = {
+    notes: dict[str, object] = {
         "pieces": len(pieces),
-        "typed": {**asdict(typed), **figures(typed)},
+        "typed": {**_counts(typed), **figures(typed)},
         "ablations": {name: outcome.as_dict() for name, outcome in outcomes.items()},
     }
     lines = [*_typed_lines(typed, copied), *_fault_lines(outcomes), *_time_lines(asked_ms, reused_ms)]
@@ -92,6 +92,10 @@ async def own_times(model: Path | None) -> tuple[list[float], list[float]]:
             (reused_ms if is_reused else asked_ms).append(took_ms)
             before += key
     return asked_ms, reused_ms
+
+
+def _counts(tally: Tally) -> dict[str, object]:
+    return {name: value for name, value in asdict(tally).items() if name != "latencies_ms"}
 
 
 def _typed_lines(typed: Tally, copied: Tally) -> list[Figure]:
