@@ -278,7 +278,10 @@ class Decoding:
             return []
         room = self._max_new_tokens - row.continuation.num_drawn - 1
         limit = min(room, self._backend.draft_tokens // num_rows)
-        return row.drafter.draft(limit, self._backend.draft_cost) if limit > 0 else []
+        if limit <= 0:
+            return []
+        remembered = row.recollection.longest_match() if row.recollection else None
+        return row.drafter.draft(limit, self._backend.draft_cost, remembered)
 
     def _span(self, row: _Row) -> AnySpan:
         return Span(cache=row.cache, ids=[*row.unread, *row.drafts], num_logits=1 + len(row.drafts))

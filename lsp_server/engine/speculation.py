@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lsp_server.recall.match import Match
+
 _ID_BYTES = 4
 LONGEST_MATCH = 8
 SHORTEST_MATCH = 2
@@ -63,9 +65,15 @@ class Drafter:
         self._num_checked += num_checked
         self._num_accepted += num_accepted
 
-    def draft(self, limit: int, cost: float) -> list[int]:
-        """Up to `limit` tokens, as many as pay where each costs `cost` of a plain step."""
+    def draft(self, limit: int, cost: float, remembered: Match | None = None) -> list[int]:
+        """Up to `limit` tokens, as many as pay where each costs `cost` of a plain step.
+
+        `remembered` is what the user's code says elsewhere; the longer match is followed.
+        """
         found = self.longest_match(limit)
+        if remembered is not None and (found is None or remembered.length > found.match_tokens):
+            length = min(remembered.length, LONGEST_MATCH)
+            found = Draft(ids=list(remembered.continuation[:limit]), match_tokens=length)
         if found is None:
             least = cost / TABLE_ACCEPTANCE
             return self._table.propose(self._last_ids(), limit, least) if self._table else []

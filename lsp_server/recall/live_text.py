@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from copy import copy
 
-from lsp_server.recall.match import DEPTH, MOST_EXAMPLES, SHORTEST_MATCH, Match, packed
+from lsp_server.recall.match import CONTINUATION, DEPTH, MOST_EXAMPLES, SHORTEST_MATCH, Match, packed
 
 _WIDTH = 4
 _BREAK = 2**32 - 1
@@ -44,7 +44,15 @@ class LiveText:
             if not longer:
                 break
             ends, length = longer, length + 1
-        return Match(length=length, next_ids=[self._ids[end] for end in ends[-MOST_EXAMPLES:]])
+        return Match(
+            length=length,
+            next_ids=[self._ids[end] for end in ends[-MOST_EXAMPLES:]],
+            continuation=self._continuation(ends[-1]),
+        )
+
+    def _continuation(self, start: int) -> list[int]:
+        ids = self._ids[start : start + CONTINUATION]
+        return ids[: next((at for at, token_id in enumerate(ids) if token_id in self._separators), None)]
 
     def copy(self) -> LiveText:
         other = copy(self)

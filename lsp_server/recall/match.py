@@ -13,6 +13,8 @@ SHORTEST_MATCH = 2
 """Tokens: one alone says little that the model does not know."""
 MOST_EXAMPLES = 64
 """Copies that are counted; more change a share by hundredths."""
+CONTINUATION = 8
+"""Tokens behind one copy that are told: as many as back ends take for drafts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class Match:
     """Tokens."""
     next_ids: Sequence[int]
     """One for each copy that was counted; never empty."""
+    continuation: Sequence[int] = ()
+    """What followed one of those copies, up to `CONTINUATION` tokens."""
 
     def shares(self) -> dict[int, float]:
         """The tokens that followed, with their shares, which sum to 1."""

@@ -72,10 +72,12 @@ class Recollection:
         self._text = LiveText(texts, separators)
         self._index = index
         self._own_name = own_name
+        self._found: list[tuple[Match, Trust]] | None = None  # until the text goes on
 
     def add(self, token_id: int) -> None:
         """The text goes on with this token."""
         self._text.add(token_id)
+        self._found = None
 
     def copy(self) -> Recollection:
         """Another one that goes on by itself."""
@@ -85,6 +87,15 @@ class Recollection:
 
     def expectations(self) -> list[Expectation]:
         """To be mixed in one after the other: the document has the last word."""
-        stored = None if self._index is None else self._index.longest_match(self._text.end, self._own_name)
-        found = ((stored, STORED_TRUST), (self._text.longest_match(), LIVE_TRUST))
-        return [Expectation(weight=trust.of(match), shares=match.shares()) for match, trust in found if match]
+        return [Expectation(weight=trust.of(match), shares=match.shares()) for match, trust in self._matches()]
+
+    def longest_match(self) -> Match | None:
+        """Of the document's and the index's; of equally long ones the document's."""
+        return max((match for match, _ in reversed(self._matches())), key=lambda match: match.length, default=None)
+
+    def _matches(self) -> list[tuple[Match, Trust]]:
+        if self._found is None:
+            stored = None if self._index is None else self._index.longest_match(self._text.end, self._own_name)
+            found = ((stored, STORED_TRUST), (self._text.longest_match(), LIVE_TRUST))
+            self._found = [(match, trust) for match, trust in found if match]
+        return self._found

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from lsp_server.recall.match import DEPTH, MOST_EXAMPLES, SHORTEST_MATCH, Match
+from lsp_server.recall.match import CONTINUATION, DEPTH, MOST_EXAMPLES, SHORTEST_MATCH, Match
 
 _KEY_BYTES = 8
 Ids = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
@@ -55,7 +56,15 @@ class SuffixIndex:
         shown = [at for at in self._places[first:last:step] if not low <= at < high]
         if not shown:  # the few that are shown stood between the steps
             shown = [at for at in self._places[first:last] if not low <= at < high][:MOST_EXAMPLES]
-        return Match(length=length, next_ids=[int(self._ids[at - 1]) for at in shown])
+        next_ids = [int(self._ids[at - 1]) for at in shown]
+        usual = shown[next_ids.index(Counter(next_ids).most_common(1)[0][0])]
+        return Match(length=length, next_ids=next_ids, continuation=self._continuation(usual))
+
+    def _continuation(self, place: int) -> list[int]:
+        """Up to the sequence's end."""
+        ids: list[int] = self._ids[max(0, place - CONTINUATION) : place][::-1].tolist()
+        separator = np.iinfo(self._ids.dtype).max
+        return ids[: ids.index(separator)] if separator in ids else ids
 
     def _reversed(self, context: Sequence[int]) -> bytes:
         """The last tokens of a context, the last one first."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import needs_kernel
@@ -20,6 +21,9 @@ from lsp_server.engine.slots import SlotPool
 from lsp_server.engine.speculation import Drafter, draft_length
 from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.tokenizer import CodeTokenizer
+from lsp_server.recall.match import Match
+from lsp_server.recall.recollection import Recollection
+from lsp_server.recall.suffix_index import SuffixIndex
 
 AnyBackend = Backend[Any]  # Any: each has a cache of its own kind
 
@@ -74,6 +78,13 @@ def plain_search(text: list[int], limit: int) -> list[int]:
             if text[start : start + length] == text[len(text) - length :]:
                 return text[start + length :][:limit]
     return []
+
+
+def test_a_longer_match_of_what_is_remembered_is_followed() -> None:
+    drafter = Drafter([1, 2, 3, 4, 1, 2], FixedTable(7))
+    for length, expected in ((2, [3, 4]), (3, [8, 9]), (16, [8, 9])):
+        remembered = Match(length=length, next_ids=[8], continuation=[8, 9, 10])
+        assert drafter.draft(2, 0.0, remembered) == expected
 
 
 def test_without_an_example_in_the_text_the_table_is_asked() -> None:
@@ -135,12 +146,15 @@ def decode(
     sampling: SamplingParams,
     table: Any = None,  # Any: a DraftTable
     *,
+    recollection: Recollection | None = None,
     check: bool = True,
 ) -> tuple[list[tuple[int, ...]], int]:
     """The candidates' tokens, and how many drafts were right; the slot is checked against the tokens it should hold."""
     request = CompletionRequest(document="d", prompt_ids=tuple(prompt_ids), sampling=sampling, stop=StopRule.NONE)
     with SlotPool(backend).use("d") as slot:
-        steps = Decoding(backend, tokenizer, slot, request, received_at=0.0, draft_table=table).steps()
+        steps = Decoding(
+            backend, tokenizer, slot, request, received_at=0.0, draft_table=table, recollection=recollection
+        ).steps()
         logits = None
         while True:
             try:
@@ -176,6 +190,26 @@ def test_greedy_text_with_drafts_is_the_text_without(backend: AnyBackend, tokeni
             assert drafted == plain
             num_accepted += accepted
     assert num_accepted > 50
+
+
+def test_drafts_of_other_files_change_no_answer_and_save_passes(backend: AnyBackend, tokenizer: CodeTokenizer) -> None:
+    """The index holds what the model would say by itself, with some tokens wrong; all of it is a match of sorts."""
+    sampling = SamplingParams(temperature=0.0, max_new_tokens=40)
+    num_accepted = 0
+    for seed in range(4):
+        generator = random.Random(seed)
+        prompt_ids = [generator.randrange(5, 290) for _ in range(30)]
+        (answer,), _ = decode(DraftingBackend(backend, 0), tokenizer, prompt_ids, sampling)  # type: ignore[arg-type]
+        wrong = [9 if place % 7 == 6 else token_id for place, token_id in enumerate(answer)]
+        texts = {"other": np.asarray([*prompt_ids[-5:], *wrong], dtype=np.uint32)}
+        recollections = [Recollection([prompt_ids], index=SuffixIndex(texts)) for _ in range(2)]
+        plain, drafted = (
+            decode(DraftingBackend(backend, tokens), tokenizer, prompt_ids, sampling, recollection=recollection)  # type: ignore[arg-type]
+            for tokens, recollection in zip((0, 8), recollections, strict=True)
+        )
+        assert drafted[0] == plain[0]
+        num_accepted += drafted[1]
+    assert num_accepted > 20
 
 
 @needs_kernel

@@ -50,3 +50,12 @@ def test_of_many_copies_the_last_ones_count() -> None:
     assert text.longest_match().length > 2
     short = LiveText([[*range(10, 400), 1, 2]])
     assert short.longest_match() is None
+
+
+def test_tells_how_the_latest_copy_goes_on_to_the_end_of_its_text() -> None:
+    match = LiveText([[1, 2, 3, 4, 0, 8], [1, 2, 7, 1, 2]], separators=[0]).longest_match()
+    assert match is not None
+    assert match.continuation == [7, 1, 2]
+    ends = LiveText([[1, 2, 3, 4, 0, 8], [1, 2]], separators=[0]).longest_match()
+    assert ends is not None
+    assert ends.continuation == [3, 4]

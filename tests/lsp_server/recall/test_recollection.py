@@ -29,6 +29,16 @@ def test_it_goes_on_with_each_token() -> None:
     assert other.expectations() == []
 
 
+def test_the_longest_match_is_the_indexs_only_where_it_is_longer() -> None:
+    index = index_of(other=[9, 1, 2, 4, 5])
+    longer, equal = Recollection([[1, 2, 3, 9, 1, 2]], index=index), Recollection([[1, 2, 3, 1, 2]], index=index)
+    for recollection, length, continuation in ((longer, 3, [4, 5]), (equal, 2, [3, 1, 2])):
+        match = recollection.longest_match()
+        assert match is not None
+        assert (match.length, list(match.continuation)) == (length, continuation)
+    assert Recollection([[1]]).longest_match() is None
+
+
 def test_longer_matches_and_more_of_one_mind_are_trusted_more() -> None:
     for trust in (LIVE_TRUST, STORED_TRUST):
         one = trust.of(Match(length=3, next_ids=[7]))

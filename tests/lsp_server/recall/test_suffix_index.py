@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from lsp_server.recall.match import DEPTH, MOST_EXAMPLES, SHORTEST_MATCH
+from lsp_server.recall.match import CONTINUATION, DEPTH, MOST_EXAMPLES, SHORTEST_MATCH
 from lsp_server.recall.suffix_index import SuffixIndex
 
 
@@ -76,3 +76,13 @@ def test_too_little_text_matches_nothing(sequences: dict[str, list[int]]) -> Non
     assert index.num_tokens == sum(map(len, sequences.values()))
     assert index.longest_match([5, 5]) is None
     assert index.longest_match([]) is None
+
+
+def test_tells_how_the_usual_copy_goes_on_to_the_end_of_its_sequence() -> None:
+    long = list(range(100, 100 + 2 * CONTINUATION))
+    index = SuffixIndex(arrays({"one": [1, 2, 3, 4], "two": [1, 2, 3], "three": [1, 2, 9], "long": [5, 6, *long]}))
+    usual, cut = index.longest_match([1, 2]), index.longest_match([5, 6])
+    assert usual is not None
+    assert usual.continuation in ([3, 4], [3])
+    assert cut is not None
+    assert cut.continuation == long[:CONTINUATION]
