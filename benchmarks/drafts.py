@@ -1,7 +1,8 @@
 """`make bench-drafts`: what guessing ahead saves, and where the constants of `engine/speculation.py` come from.
 
 The model writes greedily at places in held-out packages. Drafts are then tried on what it wrote, at several costs, and
-the same places are timed with and without them. Answers with drafts must be those without.
+the same places are timed with and without them; then other places, while every second file of the packages is
+remembered. Answers with drafts must be those without.
 """
 
 from __future__ import annotations
@@ -22,18 +23,21 @@ from benchmarks.engine.texts import FILE_BYTES, Tokens, code_places
 from benchmarks.heldout import heldout_documents
 from benchmarks.report import Figure, publish
 from lsp_server.engine import speculation
-from lsp_server.engine.api import CompletionRequest, SamplingParams, StopRule
+from lsp_server.engine.api import CompletionRequest, Recall, SamplingParams, StopRule
 from lsp_server.engine.backends import open_backend
 from lsp_server.engine.resident import ResidentModel
 from lsp_server.engine.speculation import Drafter
 from lsp_server.model.bundle import Bundle, open_bundle
 from lsp_server.model.ngrams import NgramTable
+from lsp_server.recall.collections import Collections
 
 NEW_TOKENS = 40
 COSTS = (0.05, 0.12, 0.33)
 """Of one more token in a pass, in plain passes; AVX-512 lies near the first, AVX2 between the others."""
 LIMIT = 8
 SEED = 1
+COLLECTION = "others"
+SETTLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of timing each place (default 3)")
     parser.add_argument("--threads", type=int, default=None, help="(default: cores - 1)")
     options = parser.parse_args(arguments)
-    bundle = open_bundle()
+    bundle, texts = open_bundle(), _texts()
     guessing, plain = (Writer(bundle, options.threads, drafts=drafts) for drafts in (True, False))
-    written, seconds = _write((guessing, plain), _prompts(bundle, options.places), options.rounds)
+    written, seconds = _write((guessing, plain), _prompts(bundle, texts, options.places), options.rounds)
     table = guessing.table
+    remembering = [Writer(bundle, options.threads, drafts=drafts, others=texts[1::2]) for drafts in (True, False)]
+    _, seconds_remembering = _write(remembering, _prompts(bundle, texts[::2], options.places), options.rounds)
     figures = [
         Figure(name="one more token in a pass", value=guessing.draft_cost, unit="plain passes"),
         *_acceptance(written),
         *_table_acceptance(written, table),
         *(_simulated(written, cost, table) for cost in COSTS),
         *(_simulated(written, cost, None) for cost in COSTS),
-        Figure(
-            name=f"{NEW_TOKENS} tokens with drafts, p50",
-            value=1000 * median(seconds[0]),
-            unit="ms",
-            peer="without",
-            peer_value=1000 * median(seconds[1]),
-            ratio_target=1.0,
-        ),
+        *_saved("", (guessing, plain), seconds),
+        *_saved(", beside remembered files", remembering, seconds_remembering),
     ]
     publish("drafts", figures, {"places": len(written), "new_tokens": NEW_TOKENS, "backend": guessing.name})
 
@@ -75,25 +75,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
 class Writer:
     """The resident model, driven by hand; without drafts its slow twin."""
 
-    def __init__(self, bundle: Bundle, threads: int | None, *, drafts: bool) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int | None, *, drafts: bool, others: Sequence[str] | None = None
+    ) -> None:
+        """`others`: files that it remembers; without any it does not look into the document either."""
         backend: Any = open_backend(bundle, "cpu", threads)  # Any: each back end has a cache of its own kind
         self.name, self.draft_cost = backend.name, backend.draft_cost
         if not drafts:
             backend.draft_tokens = 0
         path = bundle.drafts_path
         self.table = None if path is None else NgramTable.load(path, backend.vocab_size)
+        tokenizer, collections = bundle.load_tokenizer(), Collections()
+        self._recall = None if others is None else Recall(collection=COLLECTION)
+        collections.remember(COLLECTION, {str(n): tokenizer.encode(text) for n, text in enumerate(others or ())})
+        collections.settle(SETTLE_SECONDS)
+        self.num_passes = 0
         self._model = ResidentModel(
-            backend, bundle.load_tokenizer(), str(bundle.path), drafts=self.table if drafts else None
+            backend,
+            tokenizer,
+            str(bundle.path),
+            drafts=self.table if drafts else None,
+            collections=collections,
         )
 
     def write(self, prompt: Tokens) -> tuple[Tokens, float]:
         """The answer, and the seconds from the prompt's last token on."""
         self._drive(self._model.prefill("document", prompt[:-1]))
         sampling = SamplingParams(temperature=0.0, max_new_tokens=NEW_TOKENS)
-        request = CompletionRequest(document="document", prompt_ids=prompt, sampling=sampling, stop=StopRule.NONE)
+        request = CompletionRequest(
+            document="document", prompt_ids=prompt, sampling=sampling, stop=StopRule.NONE, recall=self._recall
+        )
         started = time.perf_counter()
         result = self._drive(self._model.complete(request, time.monotonic()))
-        return result.candidates[0].token_ids, time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self.num_passes += result.timings.num_passes
+        return result.candidates[0].token_ids, seconds
 
     def _drive(self, steps: Any) -> Any:  # Any: of two generators with different results
         try:
@@ -104,8 +120,11 @@ class Writer:
             return end.value
 
 
-def _prompts(bundle: Bundle, count: int) -> list[Tokens]:
-    texts = [document.text for document in heldout_documents() if len(document.text) in FILE_BYTES]
+def _texts() -> list[str]:
+    return [document.text for document in heldout_documents() if len(document.text) in FILE_BYTES]
+
+
+def _prompts(bundle: Bundle, texts: Sequence[str], count: int) -> list[Tokens]:
     return [place.prompt for place in islice(code_places(bundle, texts, random.Random(SEED)), count)]
 
 
@@ -126,6 +145,25 @@ def _write(
                 raise AssertionError(f"drafts changed an answer: {answers}")
         written.append(Written(prompt, answers[0]))
     return written, seconds
+
+
+def _saved(where: str, writers: Sequence[Writer], seconds: Sequence[Sequence[float]]) -> list[Figure]:
+    """Time and passes of the first writer, which guesses, beside the second."""
+    guessing, plain = writers
+    time_ms = [1000 * median(each) for each in seconds]
+    name = f"{NEW_TOKENS} tokens with drafts{where}"
+    return [
+        Figure(
+            name=f"{name}, p50", value=time_ms[0], unit="ms", peer="without", peer_value=time_ms[1], ratio_target=1.0
+        ),
+        Figure(
+            name=f"passes{where}",
+            value=guessing.num_passes / len(seconds[0]),
+            unit="",
+            peer="without",
+            peer_value=plain.num_passes / len(seconds[1]),
+        ),
+    ]
 
 
 def _acceptance(written: Iterable[Written]) -> list[Figure]:

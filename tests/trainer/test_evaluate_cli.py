@@ -61,6 +61,7 @@ def test_any_bundle_is_judged_on_any_code(
     for words in (
         "bits per byte",
         "line, 3 tasks",
+        "word, 3 tasks",
         "block, 3 tasks",
         "span, 3 tasks",
         "6-gram",
@@ -72,7 +73,7 @@ def test_any_bundle_is_judged_on_any_code(
     figures = json.loads((out / "figures.json").read_text())
     assert set(figures["completion"]) == {"line", "word", "block", "span"}
     answers = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
-    assert len(answers) == 9
+    assert len(answers) == 12
     assert set(answers[0]["proposed"]) == {"model", "copy", "6-gram"}
     assert sorted(path.name for path in out.iterdir()) == ["answers.jsonl", "figures.json"]
 
@@ -124,7 +125,7 @@ def test_a_solution_that_does_not_pass_is_an_error(benchmark: Path, capsys: pyte
         (["evaluate", "--run", "OUT", "--on", "stdlib"], "needs --out DIR"),
         (["evaluate", "--model", "BUNDLE", "--on", "OUT"], "is not a folder"),
         (["evaluate", "--model", "OUT", "--on", "PROJECT"], "there is no model folder"),
-        (["evaluate", "--model", "BUNDLE", "--on", "PROJECT", "--tasks", "word"], "--tasks has word: choose of line"),
+        (["evaluate", "--model", "BUNDLE", "--on", "PROJECT", "--tasks", "verse"], "--tasks has verse: choose of line"),
         (["evaluate", "--model", "BUNDLE", "--humaneval", "OUT", "--samples", "0"], "from 1"),
         (["evaluate", "--model", "BUNDLE", "--humaneval", "OUT"], "cannot be read"),
         (["evaluate", "--run", "OUT"], "has no recipe.toml yet"),
