@@ -49,7 +49,7 @@ const options = { file: 'bank.py', files: FILES, user: { ...QUIET, 'security.wor
 await scenario('hostile-workspace', options, async (scene) => {
   const { workbench, sandbox, output, say } = scene;
   const editing = new Editing(scene);
-  assert.match(await workbench.status('Restricted Mode'), /Restricted/, 'the workspace is not trusted');
+  await until('the status bar says that the workspace is not trusted', SCREEN_MS, async () => /Restricted/.test(await workbench.status('Restricted Mode')));
   await editing.ghostTextBehind('        self.balance =');
   await workbench.hideGhostText(SETTLE_MS);
   checkServer(scene);
