@@ -52,7 +52,8 @@ def plan_of(options: argparse.Namespace) -> Plan:
 def measure(model: Path, sources: Sequence[str], benchmarks: Path | None, plan: Plan) -> None:
     """Text first, then programs; each part's figures are told and written when all are there."""
     seed = load_recipe(RECIPE).seed
-    provenance = dict(open_bundle(model).provenance)
+    told = open_bundle(model).provenance
+    provenance = {name: told[name] for name in told if name != "heldout"}  # its own figures, on the card already
     started = time.monotonic()
     lines, figures = judge_text(model, sources, plan, seed)
     judged = time.monotonic()
