@@ -18,6 +18,7 @@ from trainer.dataset_config import DatasetConfig
 from trainer.fit.config import FitConfig as FitConfig  # read from here by the stages
 from trainer.ladder.settings import LadderConfig
 from trainer.limits import require as _require
+from trainer.task_kinds import KINDS, Kind
 from trainer.tuning.settings import TuningConfig
 
 
@@ -115,7 +116,7 @@ class EvaluateConfig:
     """Held-out text that is scored; documents are drawn by their hash."""
     tasks: int = 200
     """Completions of each kind that are tried."""
-    kinds: tuple[Literal["line", "word", "block", "span"], ...] = ("line", "word", "block", "span")
+    kinds: tuple[Kind, ...] = KINDS
     """Of completion task."""
     memorised: int = 0
     """Places in the training text, and as many in held-out text, at which it is seen whether the model repeats it."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lsp_server.errors import EvaluationError
 from lsp_server.model.embedded import named_model
+from trainer.task_kinds import KINDS
 
 if TYPE_CHECKING:
     from trainer.evaluate.code.problems import Problem
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser, run_stage: Callable[[argparse
         help="a bundle, `embedded`, or a model from the Hub, with --on or a benchmark",
     )
     text.add_argument("--on", nargs="+", default=[], metavar="SOURCE", help="folders, repositories, package:NAME")
-    kinds = "line,word,block,span"
+    kinds = ",".join(KINDS)
     text.add_argument("--tasks", default=kinds, metavar="KINDS", help=f"of {kinds} (default: all)")
     text.add_argument("--num-tasks", type=int, default=400, metavar="N", help="of each kind (default: 400)")
     text.add_argument("--max-bytes", type=int, default=1_000_000, metavar="N", help="of text (default: 1,000,000)")
@@ -94,7 +95,6 @@ def _evaluate_on(options: argparse.Namespace, folder: Path | None) -> None:
     from trainer.evaluate.figures import draw_documents
     from trainer.evaluate.sources import read_sources
     from trainer.evaluate.table import figure_lines
-    from trainer.evaluate.tasks import KINDS
 
     kinds = tuple(kind for kind in KINDS if kind in options.tasks.split(","))
     if unknown := sorted(set(options.tasks.split(",")) - set(KINDS)):

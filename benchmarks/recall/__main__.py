@@ -28,7 +28,8 @@ from trainer.evaluate.baselines import copy
 from trainer.evaluate.likelihood import open_scorer
 from trainer.evaluate.metrics import judge
 from trainer.evaluate.respondent import open_respondent
-from trainer.evaluate.tasks import Kind, Task, draw_tasks
+from trainer.evaluate.tasks import Task, draw_tasks
+from trainer.task_kinds import Kind
 
 SEED = 7
 TARGET_POINTS = 5.0

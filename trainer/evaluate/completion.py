@@ -14,7 +14,8 @@ from trainer.corpus import Document
 from trainer.evaluate.baselines import copy, ngram
 from trainer.evaluate.metrics import Means, Score, judge
 from trainer.evaluate.respondent import open_respondent
-from trainer.evaluate.tasks import Kind, Task, draw_tasks
+from trainer.evaluate.tasks import Task, draw_tasks
+from trainer.task_kinds import Kind
 
 MODEL = "model"
 BASELINES = {"copy": copy, "6-gram": ngram}

@@ -16,13 +16,10 @@ import ast
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from trainer.corpus import Document
 from trainer.corpus.filters import parse
-
-Kind = Literal["line", "word", "block", "span"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from trainer.task_kinds import Kind
 
 SHORTEST = 4
 """Characters; a closing bracket alone is nothing to be proud of."""

@@ -38,7 +38,8 @@ from trainer.tuning.replay import REPLAY, mix_rows
 
 BuildNetwork = Callable[[Recipe, int], nn.Module]
 BehindStep = Callable[[float, float], float]
-"""Told the share of the run that is done and the smoothed loss; returns how long it waited, which does not count."""
+"""Told the share of the run that is done and the smoothed loss, 0 before the first step's is read; returns how long it
+waited, which does not count."""
 
 
 def _go_on(_share: float, _loss: float) -> float:

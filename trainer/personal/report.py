@@ -12,10 +12,10 @@ from html import escape
 from importlib.resources import files
 
 from trainer.corpus.filters import SOURCES
-from trainer.evaluate.tasks import Kind
 from trainer.personal.findings import Example, Findings, examples
 from trainer.personal.gate import MOST_FORGOTTEN, forgotten, gained
 from trainer.personal.proof import KINDS, Worth
+from trainer.task_kinds import Kind
 
 _SHOWN_LINES = 4
 _GREY, _BLUE, _ORANGE = "#9aa3ad", "#1f5fa8", "#c44e1c"

@@ -145,7 +145,8 @@ def _fit(work: _Work, teller: Teller, pause: Pause) -> float:
     """Train and export; returns the minutes that took."""
 
     def behind_step(share: float, loss: float) -> float:
-        teller.within(share, f"loss {loss:.3f}")
+        if loss:
+            teller.within(share, f"loss {loss:.3f}")
         return pause()
 
     fit(work.recipe, work.folder, behind_step=behind_step)

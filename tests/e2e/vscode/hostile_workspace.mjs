@@ -35,14 +35,14 @@ function arm({ sandbox: { folders: { workspace } } }) {
 }
 
 /** No program of the workspace has run, and the server has the machine's arguments. */
-function checkServer({ sandbox, workbench }) {
+function checkServer({ sandbox, workbench, server }) {
   const { workspace } = sandbox.folders;
   for (const place of ['ran', 'bin/ran']) assert.ok(!fs.existsSync(path.join(workspace, place)), `nothing of the workspace ran: ${place}`);
-  const [server] = sandbox.processes('serve');
-  const command = fs.readFileSync(`/proc/${server}/cmdline`, 'utf8').split('\0');
+  const [running] = sandbox.processes('serve');
+  const command = fs.readFileSync(`/proc/${running}/cmdline`, 'utf8').split('\0');
   assert.ok(!command.some((argument) => argument.startsWith(workspace) || argument === 'cuda' || argument === '--model'), command.join(' '));
-  assert.notEqual(fs.readlinkSync(`/proc/${server}/cwd`), workspace);
-  assert.equal(workbench.machineSetting('parrotlet.server.path'), process.env.PARROTLET_BIN);
+  assert.notEqual(fs.readlinkSync(`/proc/${running}/cwd`), workspace);
+  assert.equal(workbench.machineSetting('parrotlet.server.path'), server);
 }
 
 const options = { file: 'bank.py', files: FILES, user: { ...QUIET, 'security.workspace.trust.startupPrompt': 'never' }, trust: true, prepare: arm };

@@ -1,75 +1,77 @@
-// Choosing a model, and training one on the workspace, through a stand-in for the command line: it notes what it is asked.
+// Trains a model on the workspace by the editor's command, with the real trainer, and changes between it and the embedded one.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { Editing } from './editing.mjs';
 import { parrotlet, scenario, SCREEN_MS } from './scenario.mjs';
 import { until } from './workbench.mjs';
 
-const event = (stage, done, message) => `echo '${JSON.stringify({ stage, done, message })}'`;
+// The least that the editor offers is five minutes, of which a test can wait for one.
+const HURRY = '--set fit.max_steps=30';
+const TRAINING_MS = 300_000;
+const SOURCES = path.resolve(import.meta.dirname, '../../../lsp_server');
+const SCRATCH = 'scratch.py';
 
-/** Programs beside each other: `models` and the trainer are played, everything else is the real `parrotlet`. */
-function playCommandLine({ sandbox }) {
-  const folder = path.join(sandbox.folders.home, 'bin');
-  fs.mkdirSync(folder);
-  const write = (name, ...lines) => fs.writeFileSync(path.join(folder, name), ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
-  const asked = path.join(folder, 'asked');
-  const chosen = path.join(folder, 'chosen');
-  fs.writeFileSync(chosen, 'embedded');
-  write(
-    'parrotlet',
-    `[ "$1" = models ] || exec '${parrotlet}' "$@"`,
-    `echo "$@" >>'${asked}'`,
-    'case "$2" in',
-    `  --json) for name in embedded workspace; do use=false; [ "$(cat '${chosen}')" = $name ] && use=true; printf '%s{"name": "%s", "in_use": %s}' "$sep" $name $use; sep=,; done | sed 's/.*/{"models": [&]}/';;`,
-    `  use) printf %s "$3" >'${chosen}';;`,
-    `  back) printf %s embedded >'${chosen}';;`,
-    'esac',
-  );
-  write(
-    'parrotlet-train',
-    `echo "$@" >>'${asked}'`,
-    event('corpus', 0.1, 'reading 1 file'),
-    'sleep 1',
-    event('fit', 0.6, 'step 30 of 50'),
-    'sleep 3',
-    `printf %s workspace >'${chosen}'`,
-    event('evaluate', 0.9, 'comparing with the present model'),
-    `echo '{"stage": "end", "accepted": true, "report": "${folder}/report.html", "model": "workspace"}'`,
-  );
-  return { 'parrotlet.server.path': path.join(folder, 'parrotlet') };
+/** Our own server's modules: real code, enough to learn from, and none that the embedded model knows. */
+function workspace() {
+  const modules = fs.readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.py'));
+  const files = modules.map((name) => [path.join('lsp_server', name), fs.readFileSync(path.join(SOURCES, name), 'utf8')]);
+  return { [SCRATCH]: 'class Person:\n    pass\n', ...Object.fromEntries(files) };
+}
+
+/** The real trainer in a hurry, beside the server. */
+function hurry({ server }) {
+  const trainer = path.join(path.dirname(parrotlet), 'parrotlet-train');
+  fs.writeFileSync(path.join(path.dirname(server), 'parrotlet-train'), `#!/bin/sh\nexec '${trainer}' "$@" ${HURRY}\n`, { mode: 0o755 });
 }
 
 const notices = /^Training on this workspace|knows this workspace now/;
-await scenario('models', { file: 'a.py', files: { 'a.py': 'x = 1\n' }, prepare: playCommandLine, notices }, async ({ workbench, sandbox, output, say }) => {
-  const folder = path.join(sandbox.folders.home, 'bin');
-  const asked = () => fs.readFileSync(path.join(folder, 'asked'), 'utf8').trim().split('\n');
-  const inUse = async () => {
+await scenario('models', { file: SCRATCH, files: workspace(), prepare: hurry, notices }, async (scene) => {
+  const { workbench, sandbox, output, say } = scene;
+  const editing = new Editing(scene);
+  const inUse = () => {
+    const answer = execFileSync(parrotlet, ['models', '--json'], { env: sandbox.environment, encoding: 'utf8' });
+    return JSON.parse(answer).in_use.name;
+  };
+  const expectInUse = async (name) => {
+    await until(`${name} is in use`, SCREEN_MS, () => inUse() === name);
     await workbench.command('Parrotlet: Choose Model');
     const labels = await workbench.listed('Choose Model');
     await workbench.press('Escape');
-    return labels.find((label) => label.includes('in use'));
+    assert.deepEqual(labels.filter((label) => label.includes('in use')).map((label) => label.split(',')[0]), [name]);
   };
+  const toast = (text) => workbench.page.locator('.notification-list-item', { hasText: text });
 
-  assert.match(await inUse(), /^embedded/);
+  await expectInUse('embedded');
+  await workbench.focus();
+  const before = await editing.suggest('\ndef add(a, b):\nreturn');
+  await editing.accept(before.document, before.shown);
+  say('the embedded model suggests');
+
   await workbench.command('Parrotlet: Train on This Workspace');
   await workbench.listed('Train for');
-  await workbench.pick('10 minutes');
-  await workbench.page.locator('.notification-list-item', { hasText: 'step 30 of 50' }).waitFor();
+  await workbench.pick('5 minutes');
+  await toast(/loss \d/).waitFor({ timeout: TRAINING_MS });
   await workbench.screenshot(path.join(output, 'training.png'));
-  await workbench.page.locator('.notification-list-item', { hasText: 'knows this workspace now' }).waitFor();
+  const end = toast(/knows this workspace now|was not better/);
+  await end.waitFor({ timeout: TRAINING_MS });
   await workbench.screenshot(path.join(output, 'trained.png'));
-  assert.equal(asked().at(-1), `personal ${sandbox.folders.workspace} --minutes 10 --progress json`);
-  assert.match(await inUse(), /^workspace/);
-  say('a training shows its progress, and its model is used');
+  assert.match(await end.innerText(), /knows this workspace now/);
+  await expectInUse('workspace');
+  say('a training showed its progress, and its model is in use');
+
+  await workbench.focus();
+  const after = await editing.suggest('\n\ndef sub(a, b):\nreturn');
+  await editing.check(after.document, 'return', after.shown);
+  await editing.accept(after.document, after.shown);
+  say(`it suggests what the command line does: ${JSON.stringify(after.shown)}`);
 
   await workbench.button('Back to Previous Model');
-  await until('the command line is asked', SCREEN_MS, () => asked().at(-1) === 'models back');
-  assert.match(await inUse(), /^embedded/);
-
+  await expectInUse('embedded');
   await workbench.command('Parrotlet: Choose Model');
   await workbench.listed('Choose Model');
   await workbench.pick('workspace');
-  await until('the command line is asked', SCREEN_MS, () => asked().at(-1) === 'models use workspace');
-  assert.match(await inUse(), /^workspace/);
-  say('the model is chosen from a list, and the previous one by a button');
+  await expectInUse('workspace');
+  say('the previous model came back by a button, and the new one from a list');
 });

@@ -24,7 +24,7 @@ export async function scenario(name, { file, files, user = QUIET, machine = {}, 
   fs.mkdirSync(output, { recursive: true });
   const sandbox = new Sandbox();
   const workbench = new Workbench(sandbox, output);
-  const scene = { sandbox, workbench, output, say, file: path.join(sandbox.folders.workspace, file) };
+  const scene = { sandbox, workbench, output, say, server: logged(sandbox, output), file: path.join(sandbox.folders.workspace, file) };
   try {
     for (const [relative, text] of Object.entries(files)) {
       const target = path.join(sandbox.folders.workspace, relative);
@@ -33,7 +33,7 @@ export async function scenario(name, { file, files, user = QUIET, machine = {}, 
     }
     // Whatever the model says is shown, as the command line shows it: how sure it is, is not what these scenarios are about.
     const shown = { 'parrotlet.confidence': 'all', 'parrotlet.deadlineMs': 60_000 };
-    const settings = { 'parrotlet.server.path': parrotlet, ...shown, ...machine, ...prepare?.(scene) };
+    const settings = { 'parrotlet.server.path': scene.server, ...shown, ...machine, ...prepare?.(scene) };
     workbench.install(process.env.PARROTLET_VSIX, { user, machine: settings });
     await workbench.open(scene.file, { viewport, trust, hosted: host?.(sandbox) });
     await until('the status bar shows Parrotlet', ENGINE_MS, async () => (await workbench.status('Parrotlet')) !== '');
@@ -47,11 +47,25 @@ export async function scenario(name, { file, files, user = QUIET, machine = {}, 
   } catch (error) {
     console.error(error);
     await workbench.screenshot(path.join(output, 'failed.png')).catch(() => undefined);
-    say(`failed; screenshot and logs are in ${output}`);
     process.exitCode = 1;
   } finally {
     await workbench.close().catch(() => undefined);
-    if (process.exitCode) fs.cpSync(path.join(sandbox.folders.user, 'logs'), path.join(output, 'logs'), { recursive: true, errorOnExist: false });
+    if (process.exitCode) say(`failed; screenshot and logs are in ${keep(output)}`);
     await sandbox.close();
   }
+}
+
+/** The real server, with what it logs in a file, too: this editor keeps no logs. */
+function logged(sandbox, output) {
+  const program = path.join(sandbox.folders.home, 'parrotlet');
+  fs.writeFileSync(program, `#!/bin/bash\nexec '${parrotlet}' "$@" 2> >(tee -a '${output}/server.log' >&2)\n`, { mode: 0o755 });
+  return program;
+}
+
+/** Puts what a failed run has left where the next run does not write over it, and returns that folder. */
+function keep(output) {
+  const kept = `${output}-failed`;
+  fs.rmSync(kept, { recursive: true, force: true });
+  fs.cpSync(output, kept, { recursive: true });
+  return kept;
 }

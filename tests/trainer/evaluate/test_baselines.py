@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from trainer.evaluate.baselines import copy, ngram, xz_bits_per_byte
-from trainer.evaluate.tasks import Kind, Task
+from trainer.evaluate.tasks import Task
+from trainer.task_kinds import Kind
 
 
 def task(before: str, after: str, kind: Kind = "line") -> Task:

@@ -13,7 +13,8 @@ from lsp_server.model.bundle import Bundle
 from lsp_server.model.prompt import PromptLayout, Sentinels, SpmPrompts
 from lsp_server.model.tokenizer import CodeTokenizer
 from trainer.evaluate.respondent import Draw, Respondent, before_stop, open_respondent
-from trainer.evaluate.tasks import Kind, Task
+from trainer.evaluate.tasks import Task
+from trainer.task_kinds import Kind
 
 LAYOUT = PromptLayout(context_tokens=64, new_tokens=16, suffix_tokens=12)
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.corpus import Document
-from trainer.evaluate.tasks import KINDS, LONGEST_BLOCK, LONGEST_SPAN, MOST_BLOCK_LINES, Kind, Task, draw_tasks, parses
+from trainer.evaluate.tasks import LONGEST_BLOCK, LONGEST_SPAN, MOST_BLOCK_LINES, Task, draw_tasks, parses
+from trainer.task_kinds import KINDS, Kind
 
 TEXT = '''import os
 
