@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lsp_server import __version__
+from lsp_server.broken_pipe import silent_end
 from lsp_server.engine.choice import BACKENDS, EngineChoice
 from lsp_server.errors import ParrotletError, StatisticsError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
+@silent_end()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand. A user's mistake is one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lsp_server.broken_pipe import silent_end
 from lsp_server.errors import CorpusError, ParrotletError, RecipeError
 from trainer import catalogue, evaluate_cli, export_cli
 from trainer.ablation import command as ablation
@@ -42,6 +43,7 @@ _STAGES = {
 _ALSO_WITHOUT_A_RUN = {"evaluate": evaluate_cli.add_arguments, "export": export_cli.add_export}
 
 
+@silent_end()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit status."""
     options = _parser().parse_args(arguments)
