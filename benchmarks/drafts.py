@@ -172,12 +172,12 @@ def _acceptance(written: Iterable[Written]) -> list[Figure]:
     right: dict[int, int] = defaultdict(int)
     for text in written:
         for place in range(len(text.answer)):
-            draft = Drafter((*text.prompt, *text.answer[:place])).longest_match(LIMIT)
+            draft = Drafter((*text.prompt, *text.answer[:place])).longest_match()
             if draft is not None:
-                rest = text.answer[place:]
-                num_right = num_common(draft.ids, rest)
-                right[draft.match_tokens] += num_right
-                checked[draft.match_tokens] += min(num_right + 1, len(draft.ids), len(rest))
+                length, rest = min(draft.length, speculation.LONGEST_MATCH), text.answer[place:]
+                num_right = num_common(draft.continuation, rest)
+                right[length] += num_right
+                checked[length] += min(num_right + 1, len(draft.continuation), len(rest))
     return [
         Figure(
             name=f"right behind a match of {length}, of {checked[length]}",
@@ -199,7 +199,7 @@ def _table_acceptance(written: Iterable[Written], table: NgramTable | None) -> l
     for text in written:
         for place, token in enumerate(text.answer):
             ids = (*text.prompt, *text.answer[:place])
-            if Drafter(ids).longest_match(1) is None and (found := table.next_token(ids)) is not None:
+            if Drafter(ids).longest_match() is None and (found := table.next_token(ids)) is not None:
                 promised += found[1]
                 right += found[0] == token
     name = "of the table's word holds"

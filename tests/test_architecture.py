@@ -30,6 +30,7 @@ MAY_IMPORT = {
         "lsp_server.engine.api",
     ),
     "lsp_server.whole": (),
+    "lsp_server.broken_pipe": (),
     "lsp_server.library": (
         "lsp_server.library",
         "lsp_server.data_folder",
@@ -78,6 +79,7 @@ MAY_IMPORT = {
     "trainer.overrides": ("lsp_server.errors",),
     "trainer.table": (),
     "trainer.arithmetic": (),
+    "trainer.task_kinds": (),
     "trainer.config": (
         "trainer.corpus.config",
         "trainer.dataset_config",
@@ -85,6 +87,7 @@ MAY_IMPORT = {
         "trainer.ladder.settings",
         "trainer.tuning.settings",
         "trainer.limits",
+        "trainer.task_kinds",
         "lsp_server.errors",
     ),
     "trainer.tuning.settings": ("trainer.limits", "lsp_server.errors"),
@@ -202,6 +205,7 @@ MAY_IMPORT = {
         "trainer.evaluate",
         "trainer.corpus",
         "trainer.config",
+        "trainer.task_kinds",
         "lsp_server",
         "trainer.packing.canaries",
     ),  # what users get
@@ -245,6 +249,7 @@ MAY_IMPORT = {
         "lsp_server.errors",
     ),
     "trainer.ladder": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.machine"),
+    "trainer.cli": ("trainer", "lsp_server.broken_pipe", "lsp_server.errors"),
     "trainer": ("trainer", "lsp_server.model", "lsp_server.errors", "lsp_server.__version__"),
 }
 """The longest name that covers a module holds for it."""

@@ -8,16 +8,14 @@ draft that is one certain guess, this is rejection sampling (Leviathan et al. 20
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from lsp_server.recall.live_text import LiveText
 from lsp_server.recall.match import Match
 
-_ID_BYTES = 4
 LONGEST_MATCH = 8
-SHORTEST_MATCH = 2
+"""Longer ones are trusted as much."""
 ACCEPTANCE_BY_MATCH = {2: 0.75, 3: 0.79, 4: 0.82, 5: 0.84, 6: 0.87, 7: 0.88, 8: 0.93}
 """Share of drafted tokens that the network agrees with, by the length of the match that they follow.
 
@@ -39,26 +37,18 @@ class DraftTable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """Guessed tokens, and how many tokens before them stood at an earlier place, too."""
-
-    ids: list[int]
-    match_tokens: int
-
-
 class Drafter:
     """Guesses how one text goes on: as it went on where its end stood before, else as the table says."""
 
     def __init__(self, prompt_ids: Sequence[int], table: DraftTable | None = None) -> None:
-        self._text = bytearray(struct.pack(f"={len(prompt_ids)}I", *prompt_ids))
+        self._text = LiveText([prompt_ids])
         self._table = table
         self._num_checked = 0
         self._num_accepted = 0
 
     def add(self, token_id: int) -> None:
         """The text goes on with this token."""
-        self._text += struct.pack("=I", token_id)
+        self._text.add(token_id)
 
     def learn(self, num_checked: int, num_accepted: int) -> None:
         """So many drafted tokens were checked until the first wrong one, and so many were right."""
@@ -70,40 +60,19 @@ class Drafter:
 
         `remembered` is what the user's code says elsewhere; the longer match is followed.
         """
-        found = self.longest_match(limit)
-        if remembered is not None and (found is None or remembered.length > found.match_tokens):
-            length = min(remembered.length, LONGEST_MATCH)
-            found = Draft(ids=list(remembered.continuation[:limit]), match_tokens=length)
+        found = self.longest_match()
+        if remembered is not None and (found is None or remembered.length > found.length):
+            found = remembered
         if found is None:
             least = cost / TABLE_ACCEPTANCE
-            return self._table.propose(self._last_ids(), limit, least) if self._table else []
-        known = ACCEPTANCE_BY_MATCH[found.match_tokens] * _PRIOR_TOKENS + self._num_accepted
+            return self._table.propose(self._text.end, limit, least) if self._table else []
+        known = ACCEPTANCE_BY_MATCH[min(found.length, LONGEST_MATCH)] * _PRIOR_TOKENS + self._num_accepted
         acceptance = known / (_PRIOR_TOKENS + self._num_checked)
-        return found.ids[: draft_length(acceptance, cost, limit)]
+        return list(found.continuation[: draft_length(acceptance, cost, limit)])
 
-    def longest_match(self, limit: int) -> Draft | None:
-        """What followed the latest earlier place whose last tokens are the longest run of this text's end."""
-        for length in range(LONGEST_MATCH, SHORTEST_MATCH - 1, -1):
-            place = self._find(length)
-            if place is not None:
-                follows = self._text[place : place + limit * _ID_BYTES]
-                return Draft(ids=_ids(follows), match_tokens=length)
-        return None
-
-    def _find(self, length: int) -> int | None:
-        """Where the text goes on behind an earlier copy of its last `length` tokens, in bytes."""
-        size = length * _ID_BYTES
-        end = len(self._text) - _ID_BYTES
-        if end < size:
-            return None
-        needle = bytes(self._text[-size:])
-        start = self._text.rfind(needle, 0, end)
-        while start % _ID_BYTES and start >= 0:  # between two tokens
-            start = self._text.rfind(needle, 0, start + size - 1)
-        return start + size if start >= 0 else None
-
-    def _last_ids(self) -> list[int]:
-        return _ids(self._text[-LONGEST_MATCH * _ID_BYTES :])
+    def longest_match(self) -> Match | None:
+        """What stood behind an earlier copy of this text's end."""
+        return self._text.longest_match()
 
 
 def draft_length(acceptance: float, cost: float, limit: int) -> int:
@@ -113,7 +82,3 @@ def draft_length(acceptance: float, cost: float, limit: int) -> int:
     if acceptance <= 0.0 or cost >= 1.0:
         return 0
     return min(limit, int(math.log(cost) / math.log(acceptance)))
-
-
-def _ids(text: bytes | bytearray) -> list[int]:
-    return memoryview(text).cast("I").tolist()

@@ -20,7 +20,7 @@ class LiveText:
     def __init__(self, texts: Sequence[Sequence[int]], separators: Collection[int] = ()) -> None:
         """The last text is the one that grows; `separators` are tokens that follow nothing."""
         self._separators = frozenset(separators) | {_BREAK}
-        self._ids = [token_id for text in texts for token_id in (_BREAK, *text)]
+        self._ids = [token_id for text in texts for token_id in (_BREAK, *text)][1:]
         self._bytes = bytearray(packed(self._ids))
 
     def add(self, token_id: int) -> None:

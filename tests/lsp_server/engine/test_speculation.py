@@ -73,7 +73,7 @@ def test_the_draft_equals_that_of_a_plain_search() -> None:
 
 def plain_search(text: list[int], limit: int) -> list[int]:
     """The slow twin."""
-    for length in range(8, 1, -1):
+    for length in range(16, 1, -1):
         for start in range(len(text) - length - 1, -1, -1):
             if text[start : start + length] == text[len(text) - length :]:
                 return text[start + length :][:limit]
