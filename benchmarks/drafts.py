@@ -30,6 +30,7 @@ from lsp_server.engine.speculation import Drafter
 from lsp_server.model.bundle import Bundle, open_bundle
 from lsp_server.model.ngrams import NgramTable
 from lsp_server.recall.collections import Collections
+from lsp_server.recall.live_text import LiveText
 
 NEW_TOKENS = 40
 COSTS = (0.05, 0.12, 0.33)
@@ -172,7 +173,7 @@ def _acceptance(written: Iterable[Written]) -> list[Figure]:
     right: dict[int, int] = defaultdict(int)
     for text in written:
         for place in range(len(text.answer)):
-            draft = Drafter((*text.prompt, *text.answer[:place])).longest_match()
+            draft = LiveText([(*text.prompt, *text.answer[:place])]).longest_match()
             if draft is not None:
                 length, rest = min(draft.length, speculation.LONGEST_MATCH), text.answer[place:]
                 num_right = num_common(draft.continuation, rest)
@@ -199,7 +200,7 @@ def _table_acceptance(written: Iterable[Written], table: NgramTable | None) -> l
     for text in written:
         for place, token in enumerate(text.answer):
             ids = (*text.prompt, *text.answer[:place])
-            if Drafter(ids).longest_match() is None and (found := table.next_token(ids)) is not None:
+            if LiveText([ids]).longest_match() is None and (found := table.next_token(ids)) is not None:
                 promised += found[1]
                 right += found[0] == token
     name = "of the table's word holds"
@@ -217,7 +218,8 @@ def _simulated(written: Sequence[Written], cost: float, table: NgramTable | None
 
 
 def _cost(text: Written, cost: float, table: NgramTable | None) -> float:
-    drafter = Drafter(text.prompt, table)
+    written = LiveText([text.prompt])
+    drafter = Drafter(written, table)
     spent, place = 0.0, 0
     while place < len(text.answer):
         rest = text.answer[place:]
@@ -227,7 +229,7 @@ def _cost(text: Written, cost: float, table: NgramTable | None) -> float:
         if drafts:
             drafter.learn(min(num_right + 1, len(drafts)), num_right)
         for token in rest[: num_right + 1]:
-            drafter.add(token)
+            written.add(token)
         place += num_right + 1
     return spent
 

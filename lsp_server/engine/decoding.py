@@ -26,6 +26,7 @@ from lsp_server.engine.sampler import Sampler
 from lsp_server.engine.slots import Slot
 from lsp_server.engine.speculation import Drafter, DraftTable
 from lsp_server.errors import PromptError
+from lsp_server.recall.live_text import LiveText
 from lsp_server.recall.recollection import Recollection
 
 PREFILL_TOKENS = 128
@@ -71,8 +72,9 @@ class _Row:
     number: int
     continuation: Continuation
     cache: Any  # Any: the back end's cache
+    text: LiveText | Recollection
+    """Prompt and tokens so far; a recollection has a say in the next one."""
     drafter: Drafter | None
-    recollection: Recollection | None
     unread: list[int] = field(default_factory=list)
     """Tokens that were drawn, and that the network has not read."""
     drafts: list[int] = field(default_factory=list)
@@ -115,7 +117,7 @@ class Decoding:
             )
             for row in range(num_rows)
         ]
-        self._healer, self._recollection = healer, recollection
+        self._healer, self._text = healer, recollection or LiveText([request.prompt_ids])
         self._draft_table = draft_table
         self._sampler = Sampler(request.sampling, num_rows)
         self._num_passes = 0
@@ -167,7 +169,7 @@ class Decoding:
 
     def _write(self, logits_NV: Tensor) -> Generator[list[AnySpan], list[Tensor], None]:
         """Draw, read what was drawn, and drop each row as it ends."""
-        rows = self._rows()
+        rows = [self._row(number, continuation) for number, continuation in enumerate(self._continuations)]
         if self._request.begins_with:
             yield from self._open(rows, logits_NV[-1])
         else:
@@ -187,27 +189,22 @@ class Decoding:
                     self._slot.extend(span.ids)
             self._take(rows, logits)
 
-    def _rows(self) -> list[_Row]:
+    def _row(self, number: int, continuation: Continuation) -> _Row:
         """A lone candidate writes into the document's slot, several into branches of it."""
-        prompt_ids = self._request.prompt_ids
-        speculates = self._backend.draft_tokens > 0
-        cache = self._slot.cache
-        alone = len(self._continuations) == 1
-        return [
-            _Row(
-                number=number,
-                continuation=continuation,
-                cache=cache if alone else self._backend.branch(cache, self._max_new_tokens),
-                drafter=Drafter(prompt_ids, self._draft_table) if speculates else None,
-                recollection=self._recollection.copy() if self._recollection else None,
-            )
-            for number, continuation in enumerate(self._continuations)
-        ]
+        cache, alone = self._slot.cache, len(self._continuations) == 1
+        text, speculates = self._text.copy(), self._backend.draft_tokens > 0
+        return _Row(
+            number=number,
+            continuation=continuation,
+            cache=cache if alone else self._backend.branch(cache, self._max_new_tokens),
+            text=text,
+            drafter=Drafter(text, self._draft_table) if speculates else None,
+        )
 
     def _open(self, rows: list[_Row], logits_V: Tensor) -> Generator[list[AnySpan], list[Tensor], None]:
         """Draw how each row spells what it must begin with; heads that are looked at are read on branches."""
         assert self._healer is not None
-        spelling = self._healer.spell(self._request.begins_with, partial(self._predict, self._recollection), logits_V)
+        spelling = self._healer.spell(self._request.begins_with, partial(self._predict, self._text), logits_V)
         try:
             heads = next(spelling)
             branches = [self._backend.branch(self._slot.cache, len(head)) for head in heads]
@@ -223,23 +220,21 @@ class Decoding:
                 self._add(row, token_id, 0.0, 0)
             self._add(row, openings.last_ids[place], logprob, 0)
 
-    def _predict(self, recollection: Recollection | None, logits_V: Tensor, written: Sequence[int] = ()) -> Tensor:
-        """Log-probabilities V behind so many tokens of an answer, with what the user's own code says."""
-        if recollection is None:
+    def _predict(self, text: LiveText | Recollection, logits_V: Tensor, written: Sequence[int] = ()) -> Tensor:
+        """Log-probabilities V behind so many tokens of an answer, with what the user's own code says if it is asked."""
+        if isinstance(text, LiveText):
             return logits_V.log_softmax(dim=0)
         if written:
-            recollection = recollection.copy()
+            text = text.copy()
             for token_id in written:
-                recollection.add(token_id)
-        return mixed(logits_V, recollection.expectations())
+                text.add(token_id)
+        return mixed(logits_V, text.expectations())
 
     def _take(self, rows: list[_Row], logits: Sequence[Tensor]) -> None:
         """Draw each row's next token, and go on drawing where it is the draft that was read behind it."""
         place, going_on = 0, list(range(len(rows)))
         while going_on:
-            logprobs_BV = torch.stack(
-                [self._predict(rows[index].recollection, logits[index][place]) for index in going_on]
-            )
+            logprobs_BV = torch.stack([self._predict(rows[index].text, logits[index][place]) for index in going_on])
             ids, logprobs = self._sampler.draw(logprobs_BV, [rows[index].number for index in going_on])
             drawn = zip(going_on, ids, logprobs, strict=True)
             going_on = [index for index, token_id, logprob in drawn if self._add(rows[index], token_id, logprob, place)]
@@ -252,12 +247,9 @@ class Decoding:
         goes_on = is_draft and row.continuation.finish_reason is None
         if not is_draft:
             row.unread.append(token_id)
-        if row.recollection is not None:
-            row.recollection.add(token_id)
-        if row.drafter is not None:
-            row.drafter.add(token_id)
-            if not goes_on and row.drafts:
-                self._settle(row, place + is_draft)
+        row.text.add(token_id)
+        if not goes_on and row.drafts:
+            self._settle(row, place + is_draft)
         return goes_on
 
     def _settle(self, row: _Row, num_accepted: int) -> None:
@@ -280,8 +272,7 @@ class Decoding:
         limit = min(room, self._backend.draft_tokens // num_rows)
         if limit <= 0:
             return []
-        remembered = row.recollection.longest_match() if row.recollection else None
-        return row.drafter.draft(limit, self._backend.draft_cost, remembered)
+        return row.drafter.draft(limit, self._backend.draft_cost)
 
     def _span(self, row: _Row) -> AnySpan:
         return Span(cache=row.cache, ids=[*row.unread, *row.drafts], num_logits=1 + len(row.drafts))

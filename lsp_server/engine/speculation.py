@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from lsp_server.recall.live_text import LiveText
 from lsp_server.recall.match import Match
 
 LONGEST_MATCH = 8
@@ -37,42 +36,42 @@ class DraftTable(Protocol):
         ...
 
 
+class WrittenText(Protocol):
+    """What a draft goes on with, as it grows: a document alone, or beside the user's other code."""
+
+    @property
+    def end(self) -> list[int]:
+        """Its last tokens."""
+        ...
+
+    def longest_match(self) -> Match | None:
+        """What stood behind an earlier copy of its end."""
+        ...
+
+
 class Drafter:
     """Guesses how one text goes on: as it went on where its end stood before, else as the table says."""
 
-    def __init__(self, prompt_ids: Sequence[int], table: DraftTable | None = None) -> None:
-        self._text = LiveText([prompt_ids])
+    def __init__(self, text: WrittenText, table: DraftTable | None = None) -> None:
+        self._text = text
         self._table = table
         self._num_checked = 0
         self._num_accepted = 0
-
-    def add(self, token_id: int) -> None:
-        """The text goes on with this token."""
-        self._text.add(token_id)
 
     def learn(self, num_checked: int, num_accepted: int) -> None:
         """So many drafted tokens were checked until the first wrong one, and so many were right."""
         self._num_checked += num_checked
         self._num_accepted += num_accepted
 
-    def draft(self, limit: int, cost: float, remembered: Match | None = None) -> list[int]:
-        """Up to `limit` tokens, as many as pay where each costs `cost` of a plain step.
-
-        `remembered` is what the user's code says elsewhere; the longer match is followed.
-        """
-        found = self.longest_match()
-        if remembered is not None and (found is None or remembered.length > found.length):
-            found = remembered
+    def draft(self, limit: int, cost: float) -> list[int]:
+        """Up to `limit` tokens, as many as pay where each costs `cost` of a plain step."""
+        found = self._text.longest_match()
         if found is None:
             least = cost / TABLE_ACCEPTANCE
             return self._table.propose(self._text.end, limit, least) if self._table else []
         known = ACCEPTANCE_BY_MATCH[min(found.length, LONGEST_MATCH)] * _PRIOR_TOKENS + self._num_accepted
         acceptance = known / (_PRIOR_TOKENS + self._num_checked)
         return list(found.continuation[: draft_length(acceptance, cost, limit)])
-
-    def longest_match(self) -> Match | None:
-        """What stood behind an earlier copy of this text's end."""
-        return self._text.longest_match()
 
 
 def draft_length(acceptance: float, cost: float, limit: int) -> int:

@@ -85,6 +85,11 @@ class Recollection:
         other._text = self._text.copy()
         return other
 
+    @property
+    def end(self) -> list[int]:
+        """The last tokens, as many as a search compares."""
+        return self._text.end
+
     def expectations(self) -> list[Expectation]:
         """To be mixed in one after the other: the document has the last word."""
         return [Expectation(weight=trust.of(match), shares=match.shares()) for match, trust in self._matches()]

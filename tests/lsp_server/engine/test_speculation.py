@@ -21,7 +21,7 @@ from lsp_server.engine.slots import SlotPool
 from lsp_server.engine.speculation import Drafter, draft_length
 from lsp_server.model.gpt2 import GPT2
 from lsp_server.model.tokenizer import CodeTokenizer
-from lsp_server.recall.match import Match
+from lsp_server.recall.live_text import LiveText
 from lsp_server.recall.recollection import Recollection
 from lsp_server.recall.suffix_index import SuffixIndex
 
@@ -40,6 +40,10 @@ class FixedTable:
         return self._ids[:limit]
 
 
+def drafter_for(ids: Sequence[int], table: FixedTable | None = None) -> Drafter:
+    return Drafter(LiveText([ids]), table)
+
+
 @pytest.mark.parametrize(
     ("text", "expected", "reason"),
     [
@@ -54,21 +58,21 @@ class FixedTable:
     ],
 )
 def test_the_draft_is_what_followed_the_longest_latest_match(text: list[int], expected: list[int], reason: str) -> None:
-    assert Drafter(text).draft(8, 0.0) == expected, reason
+    assert drafter_for(text).draft(8, 0.0) == expected, reason
 
 
 def test_the_text_written_so_far_is_searched_too() -> None:
-    drafter = Drafter([1, 2])
+    text = LiveText([[1, 2]])
     for token_id in (3, 4, 1, 2):
-        drafter.add(token_id)
-    assert drafter.draft(2, 0.0) == [3, 4]
+        text.add(token_id)
+    assert Drafter(text).draft(2, 0.0) == [3, 4]
 
 
 def test_the_draft_equals_that_of_a_plain_search() -> None:
     generator = random.Random(3)
     for _ in range(300):
         text = [generator.choice((1, 2, 256, 2**24)) for _ in range(generator.randint(1, 40))]
-        assert Drafter(text).draft(4, 0.0) == plain_search(text, 4), text
+        assert drafter_for(text).draft(4, 0.0) == plain_search(text, 4), text
 
 
 def plain_search(text: list[int], limit: int) -> list[int]:
@@ -80,17 +84,16 @@ def plain_search(text: list[int], limit: int) -> list[int]:
     return []
 
 
-def test_a_longer_match_of_what_is_remembered_is_followed() -> None:
-    drafter = Drafter([1, 2, 3, 4, 1, 2], FixedTable(7))
-    for length, expected in ((2, [3, 4]), (3, [8, 9]), (16, [8, 9])):
-        remembered = Match(length=length, next_ids=[8], continuation=[8, 9, 10])
-        assert drafter.draft(2, 0.0, remembered) == expected
+@pytest.mark.parametrize(("other", "expected"), [([5, 4, 1, 2, 8, 7], [8, 7]), ([5, 6, 1, 2, 8, 7], [3, 4])])
+def test_the_users_other_code_is_followed_where_its_match_is_longer(other: list[int], expected: list[int]) -> None:
+    text = Recollection([[1, 2, 3, 4, 1, 2]], index=SuffixIndex({"other.py": other}))
+    assert Drafter(text).draft(2, 0.0) == expected
 
 
 def test_without_an_example_in_the_text_the_table_is_asked() -> None:
     table = FixedTable(7, 8)
-    assert Drafter([1, 2, 3], table).draft(1, 0.18) == [7]
-    assert Drafter([1, 2, 3, 1, 2], table).draft(1, 0.2) == [3]
+    assert drafter_for([1, 2, 3], table).draft(1, 0.18) == [7]
+    assert drafter_for([1, 2, 3, 1, 2], table).draft(1, 0.2) == [3]
     assert table.least == [pytest.approx(0.2)], "a share of which nine tenths hold"
 
 
@@ -103,7 +106,7 @@ def test_a_draft_is_as_long_as_its_last_token_pays(acceptance: float, cost: floa
 
 
 def test_a_text_whose_drafts_fail_gets_shorter_ones() -> None:
-    drafter = Drafter([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 2])
+    drafter = drafter_for([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 2])
     before = len(drafter.draft(8, 0.3))
     for _ in range(6):
         drafter.learn(1, 0)
