@@ -105,9 +105,9 @@ bench-drafts: $(SETUP) ## what guessing ahead saves, and whether its constants s
 bench-trainer: $(SETUP) ## the trainer's stages beside their peers, on this machine
 	$(BIN)/python -m benchmarks.trainer
 
-bench-personal: $(SETUP) ## what training on REPOS="a b c" brings, by each way to tune: 10 minutes each, on a quiet machine
+bench-personal: $(SETUP) ## what training on REPOS="a b c" brings, by each way to tune (METHODS=full,blocks,lora): 10 minutes each
 	@test -n "$(REPOS)" || { echo 'name repositories: make bench-personal REPOS="~/code/a ~/code/b"' >&2; exit 1; }
-	$(BIN)/python -m benchmarks.personal $(REPOS)
+	$(BIN)/python -m benchmarks.personal $(REPOS) $(if $(METHODS),--methods $(METHODS))
 
 bench-replay: $(SETUP) ## how many keystrokes of a typing session find their prompt read already
 	$(BIN)/python -m benchmarks.replay
