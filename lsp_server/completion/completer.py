@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lsp_server.completion.cache import Suggestion, TypedThroughCache
@@ -18,6 +18,7 @@ from lsp_server.completion.trim import Trimmer, is_single_line
 from lsp_server.completion.window import Encoder, Prompt, Windows
 from lsp_server.completion.workspace import Workspace, name_of
 from lsp_server.engine.api import (
+    MAX_CANDIDATES,
     Candidate,
     CompletionRequest,
     CompletionResult,
@@ -142,9 +143,10 @@ class Completer:
         return suggestions
 
     async def _others(self, ask: _Ask) -> list[Suggestion]:
-        """Where the model is so sure that all candidates were one: what else it might have said."""
+        """Where all candidates were one: what else the model might have said by itself, in as many tries as go."""
+        alone = replace(ask, settings=replace(ask.settings, memory=False, top_p=1.0))
         try:
-            others = await self._request(ask, UNSURE_TEMPERATURE, ask.settings.num_candidates - 1)
+            others = await self._request(alone, UNSURE_TEMPERATURE, MAX_CANDIDATES)
         except EngineError:
             return []  # there is one
         return [self._suggestion(candidate, ask) for candidate in others]

@@ -44,8 +44,10 @@ async function aWordIsAcceptedAndTheRestDismissed({ workbench, say }, editing) {
   say(`Ctrl+Right took ${JSON.stringify(taken)}, Escape dismissed the rest`);
 }
 
+/** Where a name is to be made up, no model is sure of one. */
 async function candidatesAreShownInTurn({ workbench, say }, editing) {
   await workbench.press('Control+End');
+  await workbench.type('\n\ndef ');
   await workbench.hideGhostText(SETTLE_MS);
   await workbench.press('Alt+\\');
   const seen = [await workbench.ghostTextWithin(SUGGESTION_MS)];
@@ -56,6 +58,7 @@ async function candidatesAreShownInTurn({ workbench, say }, editing) {
   await workbench.press('Alt+[');
   await until('the first candidate is shown again', SUGGESTION_MS, async () => (await workbench.ghostText()) === seen[0]);
   await workbench.hideGhostText(SETTLE_MS);
+  await workbench.press('Control+Shift+k');
   say(`candidates: ${JSON.stringify(seen)}`);
 }
 

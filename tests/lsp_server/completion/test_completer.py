@@ -103,6 +103,9 @@ async def test_a_model_that_is_sure_is_asked_what_else_it_might_say(make_complet
     found = await make_completer(engine).suggest(at_cursor("x =|"), Settings(), False)
     assert [each.text for each in found] == ["1", "2"]
     assert [each.sampling.temperature for each in engine.requests] == [0.0, EXPLICIT_TEMPERATURE, UNSURE_TEMPERATURE]
+    *sure, last = engine.requests
+    assert all(each.recall is not None for each in sure)
+    assert (last.recall, last.sampling.top_p) == (None, 1.0), "the memory's word is known, and rare tokens are wanted"
 
 
 async def test_a_sure_model_is_asked_no_more_where_one_suggestion_will_do(make_completer: MakeCompleter) -> None:
