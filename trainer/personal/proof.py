@@ -42,7 +42,7 @@ class Size:
     def for_minutes(cls, minutes: float) -> Size:
         return cls(
             num_bytes=int(min(150_000, max(20_000, 15_000 * minutes))),
-            num_tasks=int(min(100, max(10, 10 * minutes))),
+            num_tasks=int(min(200, max(20, 20 * minutes))),
             num_pieces=int(min(10, max(2, minutes))),
         )
 

@@ -67,7 +67,7 @@ def recipe_for(wish: Wish) -> Recipe:
     model = {**table["model"], **_shape(wish.base), "pretrained": wish.base}
     tuning = {**table["tuning"], "interpolation": 1.0}  # how much of the base is mixed in is the proof's to find
     table = {**table, "corpus": corpus, "model": model, "prompt": _budgets(wish.base), "tuning": tuning}
-    rows = min(table["fit"].get("row_tokens", 256), model["context_tokens"])
+    rows = min(table["fit"]["row_tokens"], model["context_tokens"])
     return parse_recipe({**table, "fit": {**table["fit"], "row_tokens": rows}})
 
 
