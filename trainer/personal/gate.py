@@ -69,7 +69,7 @@ def choose(base: Mix, mixes: Iterable[Mix]) -> Mix:
 
 
 def judge(base: Mix, mix: Mix, lines: Lines) -> Verdict:
-    """The gate. Lines may be worse by their standard error: a hundred of them are few."""
+    """The gate. Lines may be worse by their standard error: two hundred of them are few."""
     lost, won = forgotten(base, mix), gained(base, mix)
     if mix.num_extracted:
         return Verdict(
