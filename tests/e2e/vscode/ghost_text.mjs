@@ -55,11 +55,12 @@ async function candidatesAreShownInTurn({ workbench, say }, editing) {
   await workbench.press('Alt+]');
   await until('another candidate is shown', SUGGESTION_MS, async () => !['', seen[0]].includes(await workbench.ghostText()));
   seen.push(await workbench.ghostText());
+  say(`candidates: ${JSON.stringify(seen)}`);
   await workbench.press('Alt+[');
   await until('the first candidate is shown again', SUGGESTION_MS, async () => (await workbench.ghostText()) === seen[0]);
   await workbench.hideGhostText(SETTLE_MS);
   await workbench.press('Control+Shift+k');
-  say(`candidates: ${JSON.stringify(seen)}`);
+  say('the first one came back');
 }
 
 /** Off by a command or the menu, no ghost text while it is, and on again. */

@@ -202,7 +202,9 @@ export class Workbench {
   /** The grey text on the screen; empty when there is none. */
   async ghostText() {
     const text = await this.page.evaluate(
-      ([inline, lines]) => {
+      async ([inline, lines]) => {
+        // The first line is drawn in another frame than the lines below.
+        for (let frame = 0; frame < 2; frame++) await new Promise((drawn) => requestAnimationFrame(drawn));
         const read = (selector) => [...document.querySelectorAll(selector)].map((element) => element.textContent ?? '');
         return [read(inline).join(''), ...read(lines)].join('\n');
       },
